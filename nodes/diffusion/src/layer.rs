@@ -1,0 +1,140 @@
+//! Linear and convolutional layers that adapters can hook into, and the normalisations between them.
+
+use crate::ops;
+use sdk::Result;
+use sdk::candle_core::Tensor;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Changes the output of one module while it is trained.
+pub trait Hook: Send + Sync {
+    /// `x` is the module's input, `y` is W·x *without the bias*: (…, d_out) for a linear layer,
+    /// (n, c_out, h, w) for a convolution. The bias is added afterwards, as PaRa requires.
+    ///
+    /// # Errors
+    /// Shapes that do not fit the hook.
+    fn output(&self, layer: &Layer, x: &Tensor, y: Tensor) -> Result<Tensor>;
+}
+
+/// The hooks of one forward pass, by module path (`down_blocks.1.attentions.0.….to_q`).
+#[derive(Clone, Default)]
+pub struct Hooks {
+    by_path: HashMap<String, Arc<dyn Hook>>,
+}
+
+impl Hooks {
+    /// No hook: the model as it is.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds a hook for the module at `path`.
+    pub fn insert(&mut self, path: impl Into<String>, hook: Arc<dyn Hook>) {
+        self.by_path.insert(path.into(), hook);
+    }
+
+    /// The hook of the module at `path`.
+    pub fn get(&self, path: &str) -> Option<&Arc<dyn Hook>> {
+        self.by_path.get(path)
+    }
+}
+
+/// How a weight acts on its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerKind {
+    /// `x Wᵀ`, weight (d_out, d_in).
+    Linear,
+    /// Convolution, weight (c_out, c_in, k, k).
+    Conv2d {
+        /// Step between output pixels.
+        stride: usize,
+        /// Zeros around the input.
+        padding: usize,
+    },
+}
+
+/// A linear or convolutional layer.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// Module path as diffusers names it.
+    pub path: String,
+    /// Linear or convolution.
+    pub kind: LayerKind,
+    /// (d_out, d_in) or (c_out, c_in, k, k).
+    pub weight: Tensor,
+    /// (d_out).
+    pub bias: Option<Tensor>,
+}
+
+impl Layer {
+    /// The layer's output, through its hook if there is one.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn forward(&self, x: &Tensor, hooks: &Hooks) -> Result<Tensor> {
+        let Some(hook) = hooks.get(&self.path) else {
+            return self.apply(x, &self.weight, self.bias.as_ref());
+        };
+        let y = hook.output(self, x, self.apply(x, &self.weight, None)?)?;
+        match (&self.bias, self.kind) {
+            (None, _) => Ok(y),
+            (Some(bias), LayerKind::Linear) => Ok(y.broadcast_add(bias)?),
+            (Some(bias), LayerKind::Conv2d { .. }) => Ok(y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?),
+        }
+    }
+
+    /// This layer's operation (same stride and padding) with another weight: LoRA's `down` half goes through it.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn apply(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        match self.kind {
+            LayerKind::Linear => ops::linear(x, weight, bias),
+            LayerKind::Conv2d { stride, padding } => ops::conv2d(x, weight, bias, stride, padding),
+        }
+    }
+}
+
+/// Group normalisation, with the SiLU that follows it in every resnet block.
+#[derive(Clone, Debug)]
+pub struct GroupNorm {
+    /// Groups of channels.
+    pub groups: usize,
+    /// (c).
+    pub weight: Tensor,
+    /// (c).
+    pub bias: Tensor,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+impl GroupNorm {
+    /// (n, c, h, w) → the same, through SiLU if asked.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn forward(&self, x: &Tensor, silu: bool) -> Result<Tensor> {
+        ops::group_norm(x, self.groups, &self.weight, &self.bias, self.eps, silu)
+    }
+}
+
+/// Layer normalisation over the last dimension.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    /// (d).
+    pub weight: Tensor,
+    /// (d).
+    pub bias: Tensor,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+impl LayerNorm {
+    /// (…, d) → the same.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        ops::layer_norm(x, &self.weight, &self.bias, self.eps)
+    }
+}

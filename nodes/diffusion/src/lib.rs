@@ -1,0 +1,4 @@
+//! Diffusion models, schedulers, adapters and their kernels on candle. No node in sight: nodes are thin and live in `nodes/*`.
+
+pub mod layer;
+pub mod ops;

@@ -1,0 +1,1 @@
+//! Events and messages between the engine, the terminal and the editor.
