@@ -1,1 +1,16 @@
-//! The engine and the command para.
+//! The engine: plan → execute → store, and the command `para` around it.
+//!
+//! It knows no tensor: nodes live in crates that are loaded when a graph needs them (`host`), and values are
+//! opaque but for their bytes (`store`).
+
+pub mod cli;
+pub mod content;
+pub mod execute;
+pub mod failure;
+pub mod host;
+pub mod key;
+pub mod panic;
+pub mod plan;
+pub mod provenance;
+pub mod resolve;
+pub mod store;

@@ -1,2 +1,5 @@
 //! The command `para`.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    runner::cli::main()
+}

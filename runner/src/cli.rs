@@ -1,0 +1,114 @@
+//! The command line: one file for each command.
+
+mod adapter;
+mod check;
+mod nodes;
+mod open;
+mod plan;
+mod report;
+mod run;
+mod watch;
+
+use crate::failure::{Failure, Kind, Result};
+use crate::host::Registry;
+use crate::panic;
+use crate::resolve::Session;
+use crate::store::Store;
+use clap::{Args, Parser, Subcommand};
+use std::io::IsTerminal;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Personalise a text-to-image model by running a node graph.
+///
+/// A graph is a JSON file (or a picture made by one: its graph is inside). Results are kept by what made them,
+/// so running a graph again executes only what changed.
+#[derive(Parser)]
+#[command(name = "para", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 a mistake in arguments or files named, 2 a mistake in the graph, 3 a node failed,
+4 the machine or the installation, 70 a bug in para, 130 stopped by Ctrl-C.";
+
+#[derive(Args)]
+struct Global {
+    /// Folder that results are kept in [default: $PARA_STORE, else `para` in your cache folder]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    store: Option<PathBuf>,
+    /// Also take node crates from this file or folder; may be repeated ($PARA_PLUGINS takes a list)
+    #[arg(long, global = true, value_name = "PATH")]
+    plugins: Vec<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a graph
+    Run(run::Arguments),
+    /// Say what is wrong with a graph, without running it
+    Check(check::Arguments),
+    /// Say what a run would execute and what it would take from the store
+    Plan(plan::Arguments),
+    /// List the node types, or show the page of one
+    Nodes(nodes::Arguments),
+    /// Facts about adapters
+    #[command(subcommand)]
+    Adapter(adapter::Command),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    panic::install_hook();
+    let cli = Cli::parse();
+    let result = catch_unwind(AssertUnwindSafe(|| match cli.command {
+        Command::Run(arguments) => run::run(&cli.global, arguments),
+        Command::Check(arguments) => check::run(&cli.global, arguments),
+        Command::Plan(arguments) => plan::run(&cli.global, arguments),
+        Command::Nodes(arguments) => nodes::run(&cli.global, arguments),
+        Command::Adapter(command) => adapter::run(&cli.global, command),
+    }));
+    let failure = match result {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure,
+        Err(payload) => Failure::new(Kind::Bug, format!("para itself failed: {}", panic::describe(payload)))
+            .help("please report this with the graph and the command"),
+    };
+    report::failure(&failure);
+    ExitCode::from(failure.kind.exit_code())
+}
+
+impl Global {
+    /// The node types that are here, with warnings about files that were refused.
+    fn registry(&self) -> Result<Registry> {
+        let program = std::env::current_exe().map_err(|e| Failure::system(format!("cannot find my own file: {e}")))?;
+        let home = program.parent().unwrap_or(Path::new(".")).to_owned();
+        let mut extra = self.plugins.clone();
+        if let Some(list) = std::env::var_os("PARA_PLUGINS") {
+            extra.extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
+        }
+        let registry = Registry::discover(&home, &extra)?;
+        for refusal in registry.refused() {
+            report::warning(&refusal.to_string(), Some(&refusal.help));
+        }
+        Ok(registry)
+    }
+
+    fn session(&self) -> Result<Session> {
+        let root = match &self.store {
+            Some(root) => root.clone(),
+            None => Store::default_root()?,
+        };
+        Ok(Session::new(self.registry()?, Store::open(root)?))
+    }
+}
+
+/// Whether to colour what goes to standard error.
+fn colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}

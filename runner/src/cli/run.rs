@@ -1,0 +1,73 @@
+//! `para run`: runs a graph.
+
+use super::open::Opened;
+use super::watch::{self, Style};
+use super::{Global, report};
+use crate::execute::{Control, execute};
+use crate::failure::{Failure, Kind, Result};
+use crate::provenance::Provenance;
+use crate::resolve::Steps;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Arguments of `para run`.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The graph: a JSON file, or a picture made by one
+    graph: PathBuf,
+    /// Change a parameter for this run: NODE.PARAMETER=VALUE; may be repeated
+    #[arg(long, value_name = "NODE.PARAMETER=VALUE")]
+    set: Vec<String>,
+    /// Only this node and what it needs; may be repeated
+    #[arg(long, value_name = "NODE")]
+    target: Vec<String>,
+    /// How to tell what happens: `json` prints one object a line on standard output
+    #[arg(long, value_name = "STYLE", default_value = "auto")]
+    events: Style,
+    /// Execute everything, whatever is in the store
+    #[arg(long)]
+    fresh: bool,
+}
+
+pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
+    let session = global.session()?;
+    let opened = Opened::read(&arguments.graph, &arguments.set, session.registry.catalog())?;
+    let checked = opened.check(session.registry.catalog())?;
+    let steps = Steps::new(&session, &checked, &opened.folder, &arguments.target, arguments.fresh)?;
+    let provenance = Provenance::new(&opened.text(), &opened.folder);
+    let cancel = stop_on_signals()?;
+    let summary = execute(&steps, &provenance, &Control { cancel, sink: watch::sink(arguments.events) })?;
+    session.contents.save();
+    if summary.failed > 0 {
+        let plural = if summary.failed == 1 { "node" } else { "nodes" };
+        let message = match summary.skipped {
+            0 => format!("{} {plural} failed", summary.failed),
+            below => format!("{} {plural} failed, {below} below not run", summary.failed),
+        };
+        return Err(Failure::new(Kind::Node, message));
+    }
+    if summary.cancelled {
+        return Err(Failure::new(Kind::Cancelled, format!("stopped; {} nodes not run", summary.skipped))
+            .help("what was finished is kept: the same command goes on from there"));
+    }
+    Ok(())
+}
+
+/// The first Ctrl-C asks the nodes to stop at their next step; the second ends the process.
+fn stop_on_signals() -> Result<Arc<AtomicBool>> {
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flag = cancel.clone();
+    let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|e| Failure::system(format!("cannot watch for Ctrl-C: {e}")))?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(i32::from(Kind::Cancelled.exit_code()));
+            }
+            report::say("\nstopping at the next step; what is finished is kept (Ctrl-C again: at once)");
+        }
+    });
+    Ok(cancel)
+}

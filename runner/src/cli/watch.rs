@@ -1,0 +1,188 @@
+//! Shows a run: bars on a terminal, lines in a log, JSON for programs.
+
+use super::report;
+use crate::execute::Sink;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use protocol::{Event, Level, Summary};
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How to tell what happens.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum Style {
+    /// Bars on a terminal, lines elsewhere.
+    Auto,
+    /// One JSON object a line on standard output.
+    Json,
+    /// Plain lines.
+    Lines,
+    /// Nothing but the files written.
+    Quiet,
+}
+
+pub(super) fn sink(style: Style) -> Arc<dyn Sink> {
+    match style {
+        Style::Json => Arc::new(Json),
+        Style::Auto if std::io::stderr().is_terminal() => Arc::new(Bars::default()),
+        Style::Auto | Style::Lines => Arc::new(Lines::default()),
+        Style::Quiet => Arc::new(Quiet),
+    }
+}
+
+struct Json;
+
+impl Sink for Json {
+    fn event(&self, event: Event) {
+        if let Ok(line) = serde_json::to_string(&event) {
+            report::result(&line);
+        }
+        if let Event::Failed { node, ty, message, help } = &event {
+            report::say(&failed(node, ty, message, help.as_deref()));
+        }
+    }
+}
+
+struct Quiet;
+
+impl Sink for Quiet {
+    fn event(&self, event: Event) {
+        match &event {
+            Event::Done { files, .. } | Event::Cached { files, .. } => files.iter().for_each(|file| report::result(file)),
+            Event::Failed { node, ty, message, help } => report::say(&failed(node, ty, message, help.as_deref())),
+            _ => {}
+        }
+    }
+}
+
+/// What both kinds of people's output have in common.
+fn line(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Done { node, seconds, .. } => format!("  done     {node}  {seconds:.1} s"),
+        Event::Loaded { node, seconds } => format!("  loaded   {node}  {seconds:.1} s"),
+        Event::Log { node, level, text } => {
+            let tag = if *level == Level::Warning { "warning" } else { "note" };
+            match node {
+                Some(node) => format!("  {tag:8} {node}: {text}"),
+                None => format!("  {tag:8} {text}"),
+            }
+        }
+        Event::Failed { node, ty, message, help } => failed(node, ty, message, help.as_deref()),
+        Event::RunFinished { summary } => finished(summary),
+        _ => return None,
+    })
+}
+
+fn failed(node: &str, ty: &str, message: &str, help: Option<&str>) -> String {
+    let mut text = format!("  failed   {node} ({ty}): {message}");
+    if let Some(help) = help {
+        text.push_str(&format!("\n           help: {help}"));
+    }
+    text
+}
+
+fn finished(summary: &Summary) -> String {
+    let parts = [
+        (summary.executed, "executed"),
+        (summary.cached, "from the store"),
+        (summary.loaded, "loaded"),
+        (summary.failed, "failed"),
+        (summary.skipped, "not run"),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    format!("{} in {:.1} s", parts.join(", "), summary.seconds)
+}
+
+fn files(event: &Event) -> &[String] {
+    match event {
+        Event::Done { files, .. } | Event::Cached { files, .. } => files,
+        _ => &[],
+    }
+}
+
+/// Lines for a log: long work is heard of every few seconds.
+#[derive(Default)]
+struct Lines {
+    last: Mutex<HashMap<String, Instant>>,
+}
+
+const EVERY: Duration = Duration::from_secs(5);
+
+impl Sink for Lines {
+    fn event(&self, event: Event) {
+        match &event {
+            Event::Started { node, ty } => {
+                self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), Instant::now());
+                report::say(&format!("  started  {node} ({ty})"));
+            }
+            Event::Progress { node, done, total, note } => {
+                let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(at) = last.get_mut(node)
+                    && at.elapsed() >= EVERY
+                {
+                    *at = Instant::now();
+                    report::say(format!("  {:>7}  {node}  {done}/{total}  {note}", format!("{} %", done * 100 / (*total).max(1))).trim_end());
+                }
+            }
+            _ => {
+                if let Some(line) = line(&event) {
+                    report::say(&line);
+                }
+                files(&event).iter().for_each(|file| report::result(file));
+            }
+        }
+    }
+}
+
+/// Bars for a terminal: one for each running node, finished nodes above them.
+#[derive(Default)]
+struct Bars {
+    all: MultiProgress,
+    bars: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl Sink for Bars {
+    fn event(&self, event: Event) {
+        let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        match &event {
+            Event::Started { node, ty } => {
+                let bar = self.all.add(ProgressBar::no_length());
+                let style = ProgressStyle::with_template("  {spinner} {prefix}  {msg}  {elapsed}");
+                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+                bar.set_prefix(node.clone());
+                bar.set_message(ty.clone());
+                bar.enable_steady_tick(Duration::from_millis(120));
+                bars.insert(node.clone(), bar);
+            }
+            Event::Progress { node, done, total, note } => {
+                let Some(bar) = bars.get(node) else { return };
+                if bar.length().is_none() {
+                    let style = ProgressStyle::with_template("  {spinner} {prefix}  {wide_bar} {pos}/{len}  {msg}  {eta}");
+                    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+                }
+                bar.set_length(*total);
+                bar.set_position(*done);
+                bar.set_message(note.clone());
+            }
+            _ => {
+                if let Event::Done { node, .. } | Event::Failed { node, .. } | Event::Skipped { node, .. } = &event
+                    && let Some(bar) = bars.remove(node)
+                {
+                    bar.finish_and_clear();
+                }
+                if matches!(event, Event::RunFinished { .. }) {
+                    for (_, bar) in bars.drain() {
+                        bar.finish_and_clear();
+                    }
+                }
+                self.all.suspend(|| {
+                    if let Some(line) = line(&event) {
+                        report::say(&line);
+                    }
+                    files(&event).iter().for_each(|file| report::result(file));
+                });
+            }
+        }
+    }
+}

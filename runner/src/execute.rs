@@ -1,0 +1,415 @@
+//! Runs a graph: looks steps up as soon as their inputs are known, executes what is missing, in parallel
+//! where branches are independent, and keeps every result the moment it is there.
+//!
+//! One thread decides (this file), others work (`worker`). Nothing recurses: graphs may be 100,000 nodes deep.
+
+mod worker;
+
+use crate::failure::{Failure, Kind, Result};
+use crate::key;
+use crate::provenance::Provenance;
+use crate::resolve::{State, Steps};
+use crate::store::Record;
+use graph::catalog::NodeKind;
+use protocol::{Event, Level, Summary};
+use sdk::Value;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use worker::{Given, Outcome, Task, TaskError};
+
+/// Takes events, from any thread.
+pub trait Sink: Send + Sync {
+    /// Takes one event.
+    fn event(&self, event: Event);
+}
+
+/// What the user may change while a run goes on, and what the run shares with its nodes.
+pub struct Control {
+    /// Set to stop.
+    pub cancel: Arc<AtomicBool>,
+    /// Where events go.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// How often a run starts over because a stored value turned out to be damaged.
+const RESTARTS: usize = 5;
+
+/// Runs the steps.
+///
+/// # Errors
+/// Only for bugs; what fails in a node is an event, and counted in the summary.
+pub fn execute(steps: &Steps<'_>, provenance: &Provenance, control: &Control) -> Result<Summary> {
+    let started = Instant::now();
+    let nodes = steps.wanted.iter().filter(|&&wanted| wanted).count();
+    control.sink.event(Event::RunStarted { nodes });
+    let claims = Arc::new(Mutex::new(HashMap::new()));
+    let mut totals = Summary::default();
+    for attempt in 0.. {
+        let mut run = Run::new(steps, provenance, control, claims.clone());
+        let damaged = run.run()?;
+        totals = Summary {
+            executed: totals.executed + run.summary.executed,
+            loaded: totals.loaded + run.summary.loaded,
+            ..run.summary
+        };
+        if !damaged {
+            break;
+        }
+        if attempt == RESTARTS {
+            return Err(Failure::system("results in the store are damaged as fast as they are written")
+                .help("check the disk, or name another store with --store"));
+        }
+        let text = "a result in the store was damaged; it is made again".into();
+        control.sink.event(Event::Log { node: None, level: Level::Warning, text });
+    }
+    totals.seconds = started.elapsed().as_secs_f64();
+    totals.cancelled = control.cancel.load(Ordering::Relaxed);
+    control.sink.event(Event::RunFinished { summary: totals.clone() });
+    Ok(totals)
+}
+
+/// Where a node stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Inputs are not known yet.
+    Waiting,
+    /// It has to be executed (or loaded), and is queued or running or waits for models.
+    Due,
+    /// Its outputs are known.
+    Known,
+    /// It failed, or stands below one that did.
+    Lost,
+}
+
+struct Run<'a> {
+    steps: &'a Steps<'a>,
+    provenance: &'a Provenance,
+    control: &'a Control,
+    claims: Arc<Mutex<HashMap<PathBuf, String>>>,
+    consumers: Vec<Vec<usize>>,
+    standing: Vec<Standing>,
+    /// Sources whose content is not known yet, by node.
+    unknown: Vec<usize>,
+    keys: Vec<Option<String>>,
+    contents: Vec<Vec<String>>,
+    /// Values in memory, by node; dropped when nobody else needs them.
+    values: Vec<Option<Vec<Value>>>,
+    /// Consumers that may still want the values in memory.
+    uses: Vec<usize>,
+    /// Models that a due node waits for, and who waits for a model.
+    awaited: Vec<usize>,
+    waiters: Vec<Vec<usize>>,
+    ready: VecDeque<usize>,
+    resolvable: VecDeque<usize>,
+    summary: Summary,
+    damaged: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        steps: &'a Steps<'a>,
+        provenance: &'a Provenance,
+        control: &'a Control,
+        claims: Arc<Mutex<HashMap<PathBuf, String>>>,
+    ) -> Self {
+        let checked = steps.checked;
+        let count = checked.nodes.len();
+        let mut consumers = vec![Vec::new(); count];
+        let mut unknown = vec![0; count];
+        for (index, node) in checked.nodes.iter().enumerate().filter(|(index, _)| steps.wanted[*index]) {
+            let mut sources: Vec<usize> =
+                node.inputs.iter().flat_map(|input| &input.links).map(|link| link.node).collect();
+            sources.sort_unstable();
+            sources.dedup();
+            unknown[index] = sources.len();
+            for source in sources {
+                consumers[source].push(index);
+            }
+        }
+        let uses = consumers.iter().map(Vec::len).collect();
+        let resolvable =
+            checked.order.iter().copied().filter(|&index| steps.wanted[index] && unknown[index] == 0).collect();
+        Self {
+            steps,
+            provenance,
+            control,
+            claims,
+            consumers,
+            standing: vec![Standing::Waiting; count],
+            unknown,
+            keys: vec![None; count],
+            contents: vec![Vec::new(); count],
+            values: vec![None; count],
+            uses,
+            awaited: vec![0; count],
+            waiters: vec![Vec::new(); count],
+            ready: VecDeque::new(),
+            resolvable,
+            summary: Summary::default(),
+            damaged: false,
+        }
+    }
+
+    /// Runs to the end; says whether a damaged value was met.
+    fn run(&mut self) -> Result<bool> {
+        let lanes = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        std::thread::scope(|scope| -> Result<()> {
+            let (to_workers, tasks) = crossbeam_channel::unbounded::<Task<'a>>();
+            let (done, results) = crossbeam_channel::unbounded::<Outcome>();
+            for _ in 0..lanes {
+                let (tasks, done) = (tasks.clone(), done.clone());
+                scope.spawn(move || {
+                    for task in tasks {
+                        if done.send(task.run()).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop((tasks, done));
+            let mut running = 0;
+            loop {
+                self.resolve_all()?;
+                while running < lanes
+                    && !self.stopping()
+                    && let Some(index) = self.ready.pop_front()
+                {
+                    if self.standing[index] == Standing::Due {
+                        let task = self.task(index)?;
+                        to_workers.send(task).map_err(|_| bug("the workers are gone"))?;
+                        running += 1;
+                    }
+                }
+                if running == 0 {
+                    return Ok(());
+                }
+                let outcome = results.recv().map_err(|_| bug("the workers are gone"))?;
+                running -= 1;
+                self.take(outcome);
+            }
+        })?;
+        if !self.damaged {
+            self.count_skipped();
+        }
+        Ok(self.damaged)
+    }
+
+    fn stopping(&self) -> bool {
+        self.damaged || self.control.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Looks up every node whose inputs are known.
+    fn resolve_all(&mut self) -> Result<()> {
+        while let Some(index) = self.resolvable.pop_front() {
+            if self.standing[index] != Standing::Waiting || self.stopping() {
+                continue;
+            }
+            let key = self.steps.key(index, |node, output| self.contents[node].get(output).cloned());
+            let key = key.ok_or_else(|| bug("a node was looked up before its inputs were known"))?;
+            let state = self.steps.look_up(index, &key);
+            self.keys[index] = Some(key.clone());
+            match state {
+                State::Hit(record) => {
+                    self.summary.cached += 1;
+                    let files = self.written(index, &record);
+                    self.control.sink.event(Event::Cached { node: self.id(index), files });
+                    self.known(index, record.outputs.into_iter().map(|output| output.content).collect());
+                    // A model that is known may still have to be loaded, and needs its inputs then.
+                    if self.steps.kind(index) != NodeKind::Lazy {
+                        self.release_inputs(index);
+                    }
+                }
+                State::Miss(_) if self.steps.kind(index) == NodeKind::Lazy => {
+                    // Its identity is known before it is made, so what lies below can be looked up at once.
+                    let ports = &self.steps.checked.nodes[index].ty.outputs;
+                    self.contents[index] = ports.iter().map(|port| key::memory_output(&key, &port.name)).collect();
+                    self.want(index);
+                    self.announce(index);
+                }
+                State::Miss(_) => self.want(index),
+            }
+        }
+        Ok(())
+    }
+
+    /// The outputs' contents of a node are known: its consumers may be looked up.
+    fn known(&mut self, index: usize, contents: Vec<String>) {
+        self.contents[index] = contents;
+        self.standing[index] = Standing::Known;
+        self.announce(index);
+    }
+
+    fn announce(&mut self, index: usize) {
+        for position in 0..self.consumers[index].len() {
+            let consumer = self.consumers[index][position];
+            self.unknown[consumer] -= 1;
+            if self.unknown[consumer] == 0 {
+                self.resolvable.push_back(consumer);
+            }
+        }
+    }
+
+    /// A node has to be executed, and with it the models above it that are not in memory.
+    fn want(&mut self, index: usize) {
+        let mut open = vec![index];
+        while let Some(index) = open.pop() {
+            self.standing[index] = Standing::Due;
+            let mut models: Vec<usize> = self.sources(index).filter(|&source| self.must_load(source)).collect();
+            models.sort_unstable();
+            models.dedup();
+            self.awaited[index] = models.len();
+            for model in models {
+                self.waiters[model].push(index);
+                if self.standing[model] != Standing::Due {
+                    open.push(model);
+                }
+            }
+            if self.awaited[index] == 0 {
+                self.ready.push_back(index);
+            }
+        }
+    }
+
+    fn must_load(&self, index: usize) -> bool {
+        self.steps.kind(index) == NodeKind::Lazy && self.values[index].is_none()
+    }
+
+    fn sources(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
+        let inputs = &self.steps.checked.nodes[index].inputs;
+        inputs.iter().flat_map(|input| &input.links).map(|link| link.node)
+    }
+
+    fn task(&self, index: usize) -> Result<Task<'a>> {
+        let steps = self.steps;
+        let node = &steps.checked.nodes[index];
+        let step = steps.step(index).ok_or_else(|| bug("a node outside the run"))?;
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for input in &node.inputs {
+            let mut given = Vec::with_capacity(input.links.len());
+            for link in &input.links {
+                let source = steps.step(link.node).ok_or_else(|| bug("a link from outside the run"))?;
+                given.push(match &self.values[link.node] {
+                    Some(values) => Given::Memory(values[link.output].clone(), source),
+                    None => Given::Stored { content: self.contents[link.node][link.output].clone(), source, output: link.output },
+                });
+            }
+            inputs.push((input.port.as_str(), given));
+        }
+        Ok(Task {
+            index,
+            id: &node.id,
+            step,
+            key: self.keys[index].clone().unwrap_or_default(),
+            inputs,
+            session: steps.session,
+            cancel: self.control.cancel.clone(),
+            sink: self.control.sink.clone(),
+            claims: self.claims.clone(),
+            provenance: self.provenance.of(steps, index),
+        })
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        let Outcome { index, seconds, result } = outcome;
+        let node = self.id(index);
+        match result {
+            Ok(output) => {
+                let lazy = self.steps.kind(index) == NodeKind::Lazy;
+                self.values[index] = (self.uses[index] > 0).then_some(output.values);
+                if lazy {
+                    self.summary.loaded += 1;
+                    self.control.sink.event(Event::Loaded { node, seconds });
+                    self.standing[index] = Standing::Known;
+                } else {
+                    self.summary.executed += 1;
+                    let files = self.written(index, &output.record);
+                    self.control.sink.event(Event::Done { node, seconds, files });
+                    self.known(index, output.record.outputs.into_iter().map(|output| output.content).collect());
+                }
+                for waiter in std::mem::take(&mut self.waiters[index]) {
+                    self.awaited[waiter] -= 1;
+                    if self.awaited[waiter] == 0 {
+                        self.ready.push_back(waiter);
+                    }
+                }
+                self.release_inputs(index);
+            }
+            Err(TaskError::Cancelled) => {
+                self.control.cancel.store(true, Ordering::Relaxed);
+            }
+            Err(TaskError::Damaged(content)) => {
+                // Whoever made it is forgotten, so that the next attempt makes it again.
+                let makers = (0..self.contents.len()).filter(|&maker| self.contents[maker].contains(&content));
+                for key in makers.filter_map(|maker| self.keys[maker].as_ref()) {
+                    self.steps.session.store.forget(key);
+                }
+                self.damaged = true;
+            }
+            Err(TaskError::Failed { message, help }) => {
+                self.summary.failed += 1;
+                let ty = self.steps.checked.nodes[index].ty.name.clone();
+                self.control.sink.event(Event::Failed { node: node.clone(), ty, message, help });
+                self.lose(index, &node);
+            }
+        }
+    }
+
+    /// Everything below a failed node is lost; its siblings go on.
+    fn lose(&mut self, index: usize, because: &str) {
+        self.standing[index] = Standing::Lost;
+        let mut open = vec![index];
+        while let Some(index) = open.pop() {
+            let below: Vec<usize> = self.consumers[index].iter().chain(&self.waiters[index]).copied().collect();
+            for node in below {
+                if matches!(self.standing[node], Standing::Waiting | Standing::Due) {
+                    self.standing[node] = Standing::Lost;
+                    self.summary.skipped += 1;
+                    let because = Some(because.to_owned());
+                    self.control.sink.event(Event::Skipped { node: self.id(node), because });
+                    open.push(node);
+                }
+            }
+        }
+    }
+
+    fn count_skipped(&mut self) {
+        for &index in &self.steps.checked.order {
+            let open = matches!(self.standing[index], Standing::Waiting | Standing::Due);
+            if self.steps.wanted[index] && open {
+                self.summary.skipped += 1;
+                self.control.sink.event(Event::Skipped { node: self.id(index), because: None });
+            }
+        }
+    }
+
+    /// A node is done with its inputs; values that nobody else needs leave memory.
+    fn release_inputs(&mut self, index: usize) {
+        let mut sources: Vec<usize> = self.sources(index).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        for source in sources {
+            self.uses[source] = self.uses[source].saturating_sub(1);
+            if self.uses[source] == 0 {
+                self.values[source] = None;
+            }
+        }
+    }
+
+    fn written(&self, index: usize, record: &Record) -> Vec<String> {
+        if self.steps.kind(index) != NodeKind::Effect {
+            return Vec::new();
+        }
+        self.steps.files(record).into_iter().map(|entry| entry.path.to_string_lossy().into_owned()).collect()
+    }
+
+    fn id(&self, index: usize) -> String {
+        self.steps.checked.nodes[index].id.clone()
+    }
+}
+
+fn bug(what: &str) -> Failure {
+    Failure::new(Kind::Bug, what)
+}

@@ -1,0 +1,216 @@
+//! From a checked graph to steps with keys: what the planner and the executor share.
+
+use crate::content::Contents;
+use crate::failure::{Failure, Result};
+use crate::host::{Implementation, Registry};
+use crate::key;
+use crate::store::{Record, Store};
+use graph::catalog::{NodeKind, ParamType};
+use graph::Checked;
+use sdk::{Files, Port};
+use serde_json::{Map, Value as Json};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Component, Path, PathBuf};
+
+/// What a run works with: the nodes that are here, the results that are here.
+pub struct Session {
+    /// Node types.
+    pub registry: Registry,
+    /// Results.
+    pub store: Store,
+    /// Hashes of files.
+    pub contents: Contents,
+}
+
+impl Session {
+    /// A session on a store.
+    pub fn new(registry: Registry, store: Store) -> Self {
+        let contents = Contents::at(store.root().join("files.json"));
+        Self { registry, store, contents }
+    }
+}
+
+/// A node of the graph, ready to be looked up.
+pub struct Step {
+    /// Who implements it.
+    pub implementation: Implementation,
+    /// Checked parameters, with paths made absolute.
+    pub params: Map<String, Json>,
+    /// Content of each file and folder it reads, by parameter.
+    pub contents: BTreeMap<String, String>,
+}
+
+/// Whether a step has to be executed.
+pub enum State {
+    /// All its outputs are known, and its files are as it left them.
+    Hit(Record),
+    /// It has to be executed, because …
+    Miss(String),
+}
+
+/// The steps of one run.
+pub struct Steps<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// The graph.
+    pub checked: &'a Checked,
+    /// Which nodes belong to the run.
+    pub wanted: Vec<bool>,
+    steps: Vec<Option<Step>>,
+    fresh: bool,
+}
+
+impl<'a> Steps<'a> {
+    /// Resolves the nodes that `targets` need (all nodes when there is no target). `folder` is the graph's.
+    ///
+    /// # Errors
+    /// Names every target that is not in the graph, and every file that is not there.
+    pub fn new(
+        session: &'a Session,
+        checked: &'a Checked,
+        folder: &Path,
+        targets: &[String],
+        fresh: bool,
+    ) -> Result<Self> {
+        let wanted = wanted(checked, targets)?;
+        let mut hashes: HashMap<PathBuf, std::io::Result<String>> = HashMap::new();
+        let mut missing = Vec::new();
+        let mut steps = Vec::with_capacity(checked.nodes.len());
+        for (node, &wanted) in checked.nodes.iter().zip(&wanted) {
+            if !wanted {
+                steps.push(None);
+                continue;
+            }
+            let mut params = node.params.clone();
+            let mut contents = BTreeMap::new();
+            for param in &node.ty.params {
+                let is_input = param.ty == ParamType::Path;
+                let Some(text) = params.get(&param.name).and_then(Json::as_str) else { continue };
+                if !is_input && param.ty != ParamType::OutputPath {
+                    continue;
+                }
+                let path = absolute(folder, text);
+                if is_input {
+                    let hash = hashes.entry(path.clone()).or_insert_with(|| session.contents.of(&path));
+                    match hash {
+                        Ok(hash) => {
+                            contents.insert(param.name.clone(), hash.clone());
+                        }
+                        Err(error) => missing.push(not_there(&node.id, &node.ty.name, &param.name, text, &path, error)),
+                    }
+                }
+                params.insert(param.name.clone(), Json::String(path.to_string_lossy().into_owned()));
+            }
+            let implementation = session.registry.implementation(&node.ty)?;
+            steps.push(Some(Step { implementation, params, contents }));
+        }
+        if !missing.is_empty() {
+            let help = "paths in a graph are relative to the graph file; correct it, or use --set NODE.PARAMETER=PATH";
+            return Err(Failure::user(missing.join("\n")).help(help));
+        }
+        session.contents.save();
+        Ok(Self { session, checked, wanted, steps, fresh })
+    }
+
+    /// The step of node `index`; only nodes of the run have one.
+    pub fn step(&self, index: usize) -> Option<&Step> {
+        self.steps.get(index)?.as_ref()
+    }
+
+    /// How the engine treats node `index`.
+    pub fn kind(&self, index: usize) -> NodeKind {
+        self.checked.nodes[index].ty.kind
+    }
+
+    /// The key of node `index`, once the content keys of all values linked to it are known.
+    pub fn key(&self, index: usize, content: impl Fn(usize, usize) -> Option<String>) -> Option<String> {
+        let step = self.step(index)?;
+        let node = &self.checked.nodes[index];
+        let mut owned: Vec<(&str, Vec<String>)> = Vec::with_capacity(node.inputs.len());
+        for input in &node.inputs {
+            let contents: Option<Vec<String>> = input.links.iter().map(|link| content(link.node, link.output)).collect();
+            owned.push((&input.port, contents?));
+        }
+        let inputs: Vec<(&str, Vec<&str>)> =
+            owned.iter().map(|(port, contents)| (*port, contents.iter().map(String::as_str).collect())).collect();
+        let Step { implementation, params, contents } = step;
+        Some(key::step(&node.ty, &implementation.plugin.build, params, contents, &inputs))
+    }
+
+    /// Whether the step with this key has to be executed.
+    pub fn look_up(&self, index: usize, key: &str) -> State {
+        if self.fresh {
+            return State::Miss("--fresh".into());
+        }
+        let Some(record) = self.session.store.record(key) else {
+            return State::Miss("not in the store".into());
+        };
+        if self.kind(index) != NodeKind::Effect {
+            return State::Hit(record);
+        }
+        for entry in self.files(&record) {
+            match std::fs::read(&entry.path) {
+                Ok(bytes) if blake3::hash(&bytes).to_hex().as_str() == entry.blake3 => {}
+                Ok(_) => return State::Miss(format!("{} was changed", entry.path.display())),
+                Err(_) => return State::Miss(format!("{} is missing", entry.path.display())),
+            }
+        }
+        State::Hit(record)
+    }
+
+    /// The files that a step wrote, by its record.
+    pub fn files(&self, record: &Record) -> Vec<sdk::FileEntry> {
+        let outputs = record.outputs.iter().filter(|output| output.ty == Files::NAME);
+        let bytes = outputs.filter_map(|output| self.session.store.read(&output.content).ok());
+        bytes.filter_map(|bytes| Files::decode(&bytes).ok()).flat_map(|files| files.items).collect()
+    }
+}
+
+fn wanted(checked: &Checked, targets: &[String]) -> Result<Vec<bool>> {
+    if targets.is_empty() {
+        return Ok(vec![true; checked.nodes.len()]);
+    }
+    let mut indices = Vec::new();
+    for target in targets {
+        let index = checked.find(target).ok_or_else(|| {
+            let ids: Vec<&str> = checked.nodes.iter().take(20).map(|node| node.id.as_str()).collect();
+            Failure::user(format!("--target {target}: no such node in the graph"))
+                .help(format!("the nodes are {}", ids.join(", ")))
+        })?;
+        indices.push(index);
+    }
+    Ok(checked.upstream(&indices))
+}
+
+/// `text` as a path, from `folder` if it is relative, without `.` and `..` where they can be resolved by name.
+pub fn absolute(folder: &Path, text: &str) -> PathBuf {
+    let joined = folder.join(text);
+    let joined = std::path::absolute(&joined).unwrap_or(joined);
+    let mut clean = PathBuf::new();
+    for part in joined.components() {
+        match part {
+            Component::CurDir => {}
+            // `a/link/..` may lead elsewhere than to `a`: only plain folders are folded.
+            Component::ParentDir if !clean.is_symlink() => {
+                clean.pop();
+            }
+            part => clean.push(part),
+        }
+    }
+    clean
+}
+
+fn not_there(node: &str, ty: &str, param: &str, text: &str, path: &Path, error: &std::io::Error) -> String {
+    let mut message = if error.kind() == std::io::ErrorKind::NotFound {
+        format!("node `{node}` ({ty}): parameter `{param}` names {text}, which does not exist (looked for {})", path.display())
+    } else {
+        format!("node `{node}` ({ty}): parameter `{param}` names {}, which cannot be read: {error}", path.display())
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let siblings = path.parent().and_then(|p| std::fs::read_dir(p).ok()).into_iter().flatten().flatten();
+    let names: Vec<String> = siblings.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    if let Some(near) = graph::nearest(&name, names.iter().map(String::as_str)) {
+        message.push_str(&format!("; did you mean {near}?"));
+    }
+    message
+}

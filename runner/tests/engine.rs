@@ -1,0 +1,390 @@
+//! The engine on small nodes compiled into this test: what executes, what does not, and what happens when things go wrong.
+
+use protocol::{Event, Summary};
+use runner::execute::{Control, Sink, execute};
+use runner::host::Registry;
+use runner::plan::{Forecast, plan};
+use runner::provenance::Provenance;
+use runner::resolve::{Session, Steps};
+use runner::store::Store;
+use sdk::prelude::*;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Gives a text.
+#[node("t/text")]
+fn text(value: String) -> Result<String> {
+    Ok(value)
+}
+
+/// Joins texts.
+#[node("t/join")]
+fn join(parts: Vec<&String>, #[default(" ")] with: String) -> Result<String> {
+    Ok(parts.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(&with))
+}
+
+/// The length of a text.
+#[node("t/length")]
+fn length(of: &String) -> Result<f64> {
+    Ok(of.len() as f64)
+}
+
+/// Reads a file.
+#[node("t/read")]
+fn read(path: InputPath) -> Result<String> {
+    Ok(fs::read_to_string(&*path)?)
+}
+
+/// Fails, panics or waits to be cancelled.
+#[node("t/trouble")]
+fn trouble(context: &Context, after: Option<&String>, kind: String) -> Result<String> {
+    let _ = after;
+    match kind.as_str() {
+        "fail" => sdk::bail!("no can do"; help: "ask for less"),
+        "panic" => panic!("oh dear"),
+        _ => loop {
+            context.check()?;
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        },
+    }
+}
+
+/// A model: lives in memory only.
+struct Engine(String);
+
+impl Port for Engine {
+    const NAME: &'static str = "engine";
+    fn encode(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+    fn decode(_: &[u8]) -> Result<Self> {
+        sdk::bail!("models are not stored")
+    }
+}
+
+/// Loads a model.
+#[node("t/load", lazy)]
+fn load(name: String) -> Result<Engine> {
+    if name == "broken" {
+        sdk::bail!("no such model");
+    }
+    Ok(Engine(name))
+}
+
+/// Changes a model.
+#[node("t/tune", lazy)]
+fn tune(engine: &Engine, by: String) -> Result<Engine> {
+    Ok(Engine(format!("{}+{by}", engine.0)))
+}
+
+/// Uses a model.
+#[node("t/drive", outputs(out = "Where it went"))]
+fn drive(engine: &Engine, to: &String) -> Result<String> {
+    Ok(format!("{} to {to}", engine.0))
+}
+
+/// Writes a text.
+#[node("t/save", effect, outputs(files))]
+fn save(context: &Context, text: &String, path: sdk::OutputPath) -> Result<Files> {
+    context.claim(&path)?;
+    let mut files = Files::default();
+    files.write(&path, text.as_bytes())?;
+    Ok(files)
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<Event>>, Option<Arc<AtomicBool>>);
+
+impl Sink for Log {
+    fn event(&self, event: Event) {
+        if let (Event::Started { .. }, Some(cancel)) = (&event, &self.1) {
+            cancel.store(true, Ordering::Relaxed);
+        }
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+}
+
+struct Ran {
+    summary: Summary,
+    events: Vec<Event>,
+}
+
+impl Ran {
+    fn of(&self, pick: impl Fn(&Event) -> Option<&String>) -> Vec<&str> {
+        let mut ids: Vec<&str> = self.events.iter().filter_map(pick).map(String::as_str).collect();
+        ids.sort_unstable();
+        ids
+    }
+    fn started(&self) -> Vec<&str> {
+        self.of(|e| if let Event::Started { node, .. } = e { Some(node) } else { None })
+    }
+    fn loaded(&self) -> Vec<&str> {
+        self.of(|e| if let Event::Loaded { node, .. } = e { Some(node) } else { None })
+    }
+    fn skipped(&self) -> Vec<&str> {
+        self.of(|e| if let Event::Skipped { node, .. } = e { Some(node) } else { None })
+    }
+    fn failure(&self) -> &str {
+        let message = |e: &Event| if let Event::Failed { message, .. } = e { Some(message.clone()) } else { None };
+        self.events.iter().find_map(message).unwrap().leak()
+    }
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn session(&self) -> Session {
+        let nodes = vec![
+            Registry::node::<Text>(), Registry::node::<Join>(), Registry::node::<Length>(), Registry::node::<Read>(),
+            Registry::node::<Trouble>(), Registry::node::<Load>(), Registry::node::<Tune>(), Registry::node::<Drive>(),
+            Registry::node::<Save>(),
+        ];
+        Session::new(Registry::of_nodes(nodes).unwrap(), Store::open(self.path("store")).unwrap())
+    }
+
+    /// A new session each time: nothing survives but the store.
+    fn run(&self, nodes: &str) -> Ran {
+        self.run_with(nodes, &[], false, None)
+    }
+
+    fn run_with(&self, nodes: &str, targets: &[&str], fresh: bool, cancel: Option<Arc<AtomicBool>>) -> Ran {
+        self.with_steps(nodes, targets, fresh, |steps, text| {
+            let sink = Arc::new(Log(Mutex::default(), cancel.clone()));
+            let control = Control { cancel: cancel.clone().unwrap_or_default(), sink: sink.clone() };
+            let summary = execute(steps, &Provenance::new(text, self.folder.path()), &control).unwrap();
+            let events = sink.0.lock().unwrap().clone();
+            Ran { summary, events }
+        })
+    }
+
+    fn with_steps<R>(&self, nodes: &str, targets: &[&str], fresh: bool, f: impl FnOnce(&Steps<'_>, &str) -> R) -> R {
+        let session = self.session();
+        let text = format!(r#"{{"paragraph": 1, "nodes": {{{nodes}}}}}"#);
+        let (document, _) = graph::parse(&text);
+        let checked = graph::check(&document, session.registry.catalog()).unwrap();
+        let targets: Vec<String> = targets.iter().map(|&t| t.to_owned()).collect();
+        let steps = Steps::new(&session, &checked, self.folder.path(), &targets, fresh).unwrap();
+        f(&steps, &text)
+    }
+
+    fn plan(&self, nodes: &str) -> Vec<(String, Forecast)> {
+        self.with_steps(nodes, &[], false, |steps, _| plan(steps).into_iter().map(|l| (l.node, l.forecast)).collect())
+    }
+}
+
+const TRIP: &str = r#"
+    "car":  { "type": "t/load", "params": { "name": "car" } },
+    "fast": { "type": "t/tune", "inputs": { "engine": "car.out" }, "params": { "by": "turbo" } },
+    "goal": { "type": "t/text", "params": { "value": "sea" } },
+    "trip": { "type": "t/drive", "inputs": { "engine": "fast.out", "to": "goal.out" } },
+    "note": { "type": "t/save", "inputs": { "text": "trip.out" }, "params": { "path": "out/trip.txt" } }"#;
+
+#[test]
+fn a_second_run_executes_nothing_and_loads_nothing() {
+    let bench = Bench::new();
+    let first = bench.run(TRIP);
+    assert_eq!(first.started(), ["goal", "note", "trip"]);
+    assert_eq!(first.loaded(), ["car", "fast"]);
+    assert_eq!(fs::read_to_string(bench.path("out/trip.txt")).unwrap(), "car+turbo to sea");
+    let second = bench.run(TRIP);
+    assert_eq!((second.started().len(), second.loaded().len()), (0, 0));
+    assert_eq!(second.summary.cached, 5);
+}
+
+#[test]
+fn a_changed_parameter_runs_only_what_stands_below_it() {
+    let bench = Bench::new();
+    bench.run(TRIP);
+    let changed = bench.run(&TRIP.replace("\"sea\"", "\"hills\""));
+    assert_eq!(changed.started(), ["goal", "note", "trip"]);
+    assert_eq!(changed.loaded(), ["car", "fast"], "the model is needed, so it is loaded, not executed");
+    let tuned = bench.run(&TRIP.replace("turbo", "wings"));
+    assert_eq!(tuned.started(), ["note", "trip"]);
+    assert_eq!(bench.run(TRIP).started(), ["note"], "the first results are still there; only the file is another");
+}
+
+#[test]
+fn a_missing_or_changed_file_is_written_again_from_the_store() {
+    let bench = Bench::new();
+    bench.run(TRIP);
+    let file = bench.path("out/trip.txt");
+    for damage in [|f: &Path| fs::remove_file(f).unwrap(), |f: &Path| fs::write(f, "scribble").unwrap()] {
+        damage(&file);
+        let again = bench.run(TRIP);
+        assert_eq!((again.started(), again.loaded().len()), (vec!["note"], 0));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "car+turbo to sea");
+    }
+}
+
+#[test]
+fn files_of_others_are_not_written_over() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("out")).unwrap();
+    fs::write(bench.path("out/trip.txt"), "my diary").unwrap();
+    let ran = bench.run(TRIP);
+    assert!(ran.failure().contains("trip.txt exists and was not written by para"), "{}", ran.failure());
+    assert_eq!(fs::read_to_string(bench.path("out/trip.txt")).unwrap(), "my diary");
+    let twice = format!(r#"{}, "again": {{ "type": "t/save", "inputs": {{ "text": "goal.out" }}, "params": {{ "path": "out/two.txt" }} }},
+        "third": {{ "type": "t/save", "inputs": {{ "text": "trip.out" }}, "params": {{ "path": "out/two.txt" }} }}"#, TRIP.replace("out/trip", "out/x"));
+    let ran = bench.run(&twice);
+    assert!(ran.failure().contains("also written by node"), "{}", ran.failure());
+}
+
+#[test]
+fn failures_stop_descendants_and_not_siblings() {
+    let bench = Bench::new();
+    for (kind, expected) in [("fail", "no can do"), ("panic", "oh dear")] {
+        let ran = bench.run(&format!(
+            r#""bad": {{ "type": "t/trouble", "params": {{ "kind": "{kind}" }} }},
+               "good": {{ "type": "t/text", "params": {{ "value": "{kind}" }} }},
+               "both": {{ "type": "t/join", "inputs": {{ "parts": ["good.out", "bad.out"] }} }},
+               "size": {{ "type": "t/length", "inputs": {{ "of": "both.out" }} }},
+               "fine": {{ "type": "t/length", "inputs": {{ "of": "good.out" }} }}"#
+        ));
+        assert!(ran.failure().contains(expected), "{}", ran.failure());
+        assert_eq!(ran.skipped(), ["both", "size"]);
+        assert_eq!(ran.started(), ["bad", "fine", "good"]);
+        assert_eq!((ran.summary.failed, ran.summary.executed), (1, 2));
+    }
+}
+
+#[test]
+fn a_model_that_cannot_be_loaded_is_an_error_even_when_nobody_uses_it() {
+    let bench = Bench::new();
+    let ran = bench.run(r#""m": { "type": "t/load", "params": { "name": "broken" } }"#);
+    assert_eq!((ran.failure(), ran.summary.failed), ("no such model", 1));
+}
+
+#[test]
+fn the_same_bytes_upstream_run_nothing_below() {
+    let bench = Bench::new();
+    let nodes = |a: &str, b: &str| {
+        format!(
+            r#""a": {{ "type": "t/text", "params": {{ "value": "{a}" }} }}, "b": {{ "type": "t/text", "params": {{ "value": "{b}" }} }},
+               "ab": {{ "type": "t/join", "inputs": {{ "parts": ["a.out", "b.out"] }}, "params": {{ "with": "" }} }},
+               "n": {{ "type": "t/length", "inputs": {{ "of": "ab.out" }} }}"#
+        )
+    };
+    bench.run(&nodes("x", "yz"));
+    assert_eq!(bench.run(&nodes("xy", "z")).started(), ["a", "ab", "b"], "`n` sees the same text");
+}
+
+#[test]
+fn files_count_by_content() {
+    let bench = Bench::new();
+    let nodes = r#""r": { "type": "t/read", "params": { "path": "in.txt" } }, "n": { "type": "t/length", "inputs": { "of": "r.out" } }"#;
+    fs::write(bench.path("in.txt"), "one").unwrap();
+    assert_eq!(bench.run(nodes).started(), ["n", "r"]);
+    fs::write(bench.path("in.txt"), "one").unwrap();
+    assert_eq!(bench.run(nodes).started().len(), 0, "touched");
+    fs::write(bench.path("in.txt"), "three").unwrap();
+    assert_eq!(bench.run(nodes).started(), ["n", "r"]);
+    fs::rename(bench.path("in.txt"), bench.path("other.txt")).unwrap();
+    assert_eq!(bench.run(&nodes.replace("in.txt", "other.txt")).started().len(), 0, "another name, the same bytes");
+}
+
+#[test]
+fn damaged_results_are_made_again() {
+    let bench = Bench::new();
+    let nodes = |with: &str| {
+        format!(
+            r#""a": {{ "type": "t/text", "params": {{ "value": "hello" }} }},
+               "j": {{ "type": "t/join", "inputs": {{ "parts": ["a.out"] }}, "params": {{ "with": "{with}" }} }},
+               "n": {{ "type": "t/length", "inputs": {{ "of": "j.out" }} }}"#
+        )
+    };
+    bench.run(&nodes("-"));
+    let content = blake3::hash(b"hello").to_hex().to_string();
+    let file = bench.path("store/values").join(&content[..2]).join(&content);
+    fs::write(&file, "hellx").unwrap();
+    let again = bench.run(&nodes("+"));
+    assert_eq!(again.summary.failed, 0);
+    assert!(again.started().contains(&"a"), "{:?}", again.started());
+    assert_eq!(fs::read(&file).unwrap(), b"hello");
+}
+
+#[test]
+fn cancelling_keeps_what_was_finished() {
+    let bench = Bench::new();
+    let nodes = |kind: &str| {
+        format!(
+            r#""a": {{ "type": "t/text", "params": {{ "value": "hello" }} }},
+               "w": {{ "type": "t/trouble", "inputs": {{ "after": "a.out" }}, "params": {{ "kind": "{kind}" }} }},
+               "n": {{ "type": "t/length", "inputs": {{ "of": "w.out" }} }}"#
+        )
+    };
+    bench.run_with(&nodes("wait"), &["a"], false, None);
+    // The flag is set as soon as a node starts: the first to start is `w`, which waits for it.
+    let ran = bench.run_with(&nodes("wait"), &[], false, Some(Arc::default()));
+    assert!(ran.summary.cancelled && ran.summary.failed == 0, "{:?}", ran.summary);
+    assert_eq!((ran.started(), ran.skipped()), (vec!["w"], vec!["n", "w"]));
+}
+
+#[test]
+fn plans_say_what_will_happen() {
+    let bench = Bench::new();
+    let by_node = |nodes: &str| bench.plan(nodes);
+    let first = by_node(TRIP);
+    let of = |plan: &[(String, Forecast)], id: &str| plan.iter().find(|(node, _)| node == id).unwrap().1.clone();
+    assert_eq!(of(&first, "car"), Forecast::Load);
+    assert!(matches!(of(&first, "goal"), Forecast::Miss(_)));
+    assert_eq!(of(&first, "note"), Forecast::DependsOn("goal".into()));
+    bench.run(TRIP);
+    let second = by_node(TRIP);
+    assert_eq!(of(&second, "car"), Forecast::NotNeeded);
+    assert!(second.iter().all(|(_, f)| matches!(f, Forecast::Hit | Forecast::NotNeeded)), "{second:?}");
+    let tuned = by_node(&TRIP.replace("turbo", "wings"));
+    assert_eq!((of(&tuned, "car"), of(&tuned, "goal")), (Forecast::Load, Forecast::Hit));
+    assert!(matches!(of(&tuned, "trip"), Forecast::Miss(_)));
+    fs::remove_file(bench.path("out/trip.txt")).unwrap();
+    assert!(matches!(of(&by_node(TRIP), "note"), Forecast::Miss(why) if why.ends_with("is missing")));
+}
+
+#[test]
+fn fresh_and_targets() {
+    let bench = Bench::new();
+    bench.run(TRIP);
+    assert_eq!(bench.run_with(TRIP, &["trip"], true, None).started(), ["goal", "trip"]);
+    assert_eq!(bench.run_with(TRIP, &["goal"], false, None).summary.cached, 1);
+}
+
+#[test]
+fn missing_files_are_named_together() {
+    let bench = Bench::new();
+    fs::write(bench.path("in.txt"), "x").unwrap();
+    let session = bench.session();
+    let text = r#"{"paragraph": 1, "nodes": {"a": {"type": "t/read", "params": {"path": "im.txt"}}, "b": {"type": "t/read", "params": {"path": "no/where"}}}}"#;
+    let (document, _) = graph::parse(text);
+    let checked = graph::check(&document, session.registry.catalog()).unwrap();
+    let failure = Steps::new(&session, &checked, bench.folder.path(), &[], false).err().unwrap();
+    let lines: Vec<&str> = failure.message.lines().collect();
+    assert_eq!(lines.len(), 2, "{failure}");
+    assert!(lines[0].contains("`a`") && lines[0].contains("did you mean in.txt?"), "{failure}");
+    assert_eq!(failure.kind.exit_code(), 1);
+}
+
+#[test]
+fn deep_graphs_do_not_recurse() {
+    let bench = Bench::new();
+    let mut nodes = r#""n0": { "type": "t/load", "params": { "name": "m" } }"#.to_owned();
+    for i in 1..3000 {
+        nodes.push_str(&format!(r#", "n{i}": {{ "type": "t/tune", "inputs": {{ "engine": "n{}.out" }}, "params": {{ "by": "x" }} }}"#, i - 1));
+    }
+    let ran = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(256 << 10);
+        thread.spawn_scoped(scope, || bench.run(&nodes)).unwrap().join().unwrap()
+    });
+    assert_eq!(ran.summary.loaded, 3000);
+}
