@@ -1,1 +1,7 @@
-//! Nodes: sample.
+//! Nodes that draw.
+
+mod ddim;
+
+use ddim::Ddim;
+
+diffusion::plugin![Ddim];

@@ -39,7 +39,7 @@ pub use rayon;
 pub use sdk_macros::node;
 pub use serde;
 pub use serde_json;
-pub use values::{Cell, FileEntry, Files, Image, Images, Table};
+pub use values::{Cell, FileEntry, Files, Fit, Image, Images, Table};
 
 /// What identifies this build of the shared library: compiler, flags, features and sources.
 pub const BUILD_ID: &str = env!("PARA_BUILD_ID");

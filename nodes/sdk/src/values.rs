@@ -5,5 +5,5 @@ mod images;
 mod table;
 
 pub use files::{FileEntry, Files};
-pub use images::{Image, Images};
+pub use images::{Fit, Image, Images};
 pub use table::{Cell, Table};

@@ -1,1 +1,7 @@
-//! Nodes: text.
+//! Nodes about prompts.
+
+mod encode;
+
+use encode::Encode;
+
+diffusion::plugin![Encode];

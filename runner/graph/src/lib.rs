@@ -40,3 +40,4 @@ pub use migrate::Migrations;
 pub use parse::{FORMAT, parse};
 pub use schema::schema;
 pub use span::{Span, Spans};
+pub use suggest::nearest;

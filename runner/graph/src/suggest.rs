@@ -84,6 +84,11 @@ pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
+/// The candidate nearest to `wanted`, when one is near enough to have been meant.
+pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    Suggest::default().nearest(wanted, candidates)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Pictures.
 
 use crate::{Error, Port, Result};
+use image::{RgbImage, imageops};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -29,6 +30,46 @@ impl Image {
             crate::bail!("a picture of {width} x {height} needs {} bytes, found {}", 3 * width * height, rgb.len());
         }
         Ok(Self { width, height, rgb, name: String::new(), caption: None })
+    }
+}
+
+/// How a picture comes to another size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Scaled until it covers the size, then cut at the edges alike.
+    Crop,
+    /// Each side scaled on its own.
+    Stretch,
+}
+
+impl Image {
+    /// The picture at another size (Lanczos).
+    ///
+    /// # Errors
+    /// A size of zero.
+    pub fn resized(&self, width: usize, height: usize, fit: Fit) -> Result<Self> {
+        if width == 0 || height == 0 {
+            crate::bail!("a picture cannot become {width} x {height}");
+        }
+        if (self.width, self.height) == (width, height) {
+            return Ok(self.clone());
+        }
+        let source = RgbImage::from_raw(self.width as u32, self.height as u32, self.rgb.clone());
+        let source = source.ok_or_else(|| Error::msg("a picture with the wrong number of bytes"))?;
+        let source = match fit {
+            Fit::Stretch => source,
+            Fit::Crop => {
+                // The largest part of the picture that has the wanted shape.
+                let (w, h) = (self.width as u64, self.height as u64);
+                let (tw, th) = (width as u64, height as u64);
+                let (cw, ch) = if w * th > h * tw { ((h * tw / th).max(1), h) } else { (w, (w * th / tw).max(1)) };
+                let (x, y) = ((w - cw) / 2, (h - ch) / 2);
+                imageops::crop_imm(&source, x as u32, y as u32, cw as u32, ch as u32).to_image()
+            }
+        };
+        let done = imageops::resize(&source, width as u32, height as u32, imageops::FilterType::Lanczos3);
+        let resized = Self::new(width, height, done.into_raw())?;
+        Ok(Self { name: self.name.clone(), caption: self.caption.clone(), ..resized })
     }
 }
 
@@ -100,5 +141,17 @@ mod tests {
         assert_eq!(images.encode().unwrap().unwrap(), bytes, "same pictures, same bytes");
         assert!(Images::decode(&bytes[..bytes.len() - 1]).is_err());
         assert!(Image::new(2, 2, vec![0; 11]).is_err());
+    }
+
+    fn striped(width: usize, height: usize) -> Image {
+        let rgb = (0..width * height).flat_map(|i| [(i % width) as u8 * 10, (i / width) as u8 * 10, 7]).collect();
+        Image::new(width, height, rgb).unwrap()
+    }
+
+    #[test]
+    fn crops_keep_the_middle() {
+        let wide = striped(12, 4).resized(4, 4, Fit::Crop).unwrap();
+        assert_eq!(wide.rgb[0], 40, "columns 4 to 7 stay");
+        assert_eq!(striped(12, 4).resized(6, 2, Fit::Stretch).unwrap().width, 6);
     }
 }

@@ -1,0 +1,7 @@
+//! Nodes about tables.
+
+mod save;
+
+use save::Save;
+
+sdk::plugin![Save];

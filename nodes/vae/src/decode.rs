@@ -1,0 +1,26 @@
+//! `vae/decode`.
+
+use diffusion::pictures;
+use diffusion::value::{Latent, VaeModel};
+use sdk::prelude::*;
+
+/// Decodes latents into pictures.
+#[node("vae/decode", outputs(images = "Pictures, one for each latent"))]
+fn decode(
+    context: &Context,
+    /// The autoencoder
+    vae: &VaeModel,
+    /// Latents, scaled as the UNet sees them
+    latent: &Latent,
+) -> Result<Images> {
+    let vae = &vae.0;
+    let total = latent.0.dim(0)?;
+    let mut images = Images::default();
+    for index in 0..total {
+        context.check()?;
+        let pixels = vae.decode(&vae.unscale(&latent.0.narrow(0, index, 1)?)?)?;
+        images.items.extend(pictures::from_tensor(&pixels)?.items);
+        context.progress(index + 1, total, "");
+    }
+    Ok(images)
+}
