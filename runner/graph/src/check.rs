@@ -46,6 +46,7 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 /// A graph that can run. Only [`check()`] makes one.
@@ -229,7 +230,7 @@ fn types<'a>(cx: &mut Context<'a>, migrations: &Migrations) -> Vec<Resolved<'a>>
             (None, _) if node.ty.name.is_empty() || node.ty.name.contains('@') => {}
             (None, _) => unknown_type::report(cx, id, node),
             (Some(ty), Some(wanted)) if wanted > ty.version => {
-                newer_version::report(cx, id, ty, wanted)
+                newer_version::report(cx, id, ty, wanted);
             }
             (Some(ty), Some(wanted)) if wanted < ty.version => {
                 let mut json = node.to_json();
@@ -322,15 +323,25 @@ pub(crate) fn shorten(text: &str) -> String {
     let mut short = String::new();
     for c in chars.by_ref().take(60) {
         if c.is_control() {
-            short.extend(c.escape_default())
+            short.extend(c.escape_default());
         } else {
-            short.push(c)
+            short.push(c);
         }
     }
     if chars.next().is_some() {
         short.push('…');
     }
     short
+}
+
+/// `node.name`, fit for a message.
+#[derive(Clone, Copy)]
+pub(crate) struct Label<'a>(pub(crate) &'a str, pub(crate) &'a str);
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", shorten(self.0), shorten(self.1))
+    }
 }
 
 /// `value` as JSON, fit for a message.

@@ -28,6 +28,7 @@ pub mod print;
 mod resolve;
 pub mod schema;
 pub mod span;
+mod splice;
 mod suggest;
 
 pub use catalog::Catalog;

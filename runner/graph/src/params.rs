@@ -2,7 +2,7 @@
 
 use crate::catalog::{NodeType, Param, ParamType};
 use crate::check::{
-    Context, missing_param, null_param, param_choice, param_range, param_type, unknown_param,
+    Context, Label, missing_param, null_param, param_choice, param_range, param_type, unknown_param,
 };
 use crate::diagnostic::Finding;
 use crate::span::pointer;
@@ -40,7 +40,7 @@ pub(crate) fn kind(param: &Param) -> String {
 /// What is wrong with `value` for `param`, if anything. `label` is `node.param`.
 pub(crate) fn judge(
     suggest: &Suggest,
-    label: &str,
+    label: Label<'_>,
     param: &Param,
     value: &Value,
 ) -> Option<Finding> {
@@ -68,8 +68,8 @@ pub(crate) fn fill(
     for param in &ty.params {
         let value = match given.get(&param.name) {
             Some(value) => {
-                let label = format!("{}.{}", crate::check::shorten(id), param.name);
-                if let Some(finding) = judge(&cx.suggest, &label, param, value) {
+                let label = Label(id, &param.name);
+                if let Some(finding) = judge(&cx.suggest, label, param, value) {
                     cx.report(finding.at_value(pointer(&["nodes", id, "params", &param.name])));
                 }
                 value

@@ -199,11 +199,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Whether no two of a few keys are equal; spelt with escapes, they may be.
+    fn differ(&self, children: &[usize]) -> bool {
+        let key = |at: usize| self.spans.key_token(at);
+        children.iter().enumerate().all(|(n, &at)| {
+            !key(at).contains('\\') && children[..n].iter().all(|&other| key(other) != key(at))
+        })
+    }
+
     /// Reports keys that stand twice in the object at `at`.
     fn duplicates(&mut self, at: usize) {
         let spans = self.spans;
         let children: Vec<usize> = spans.children(at).collect();
         if children.len() < 2 {
+            return;
+        }
+        if children.len() <= 8 && self.differ(&children) {
             return;
         }
         let mut first = HashMap::with_capacity(children.len());

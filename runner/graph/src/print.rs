@@ -38,17 +38,13 @@ fn render(
     broken: &dyn Fn(usize) -> bool,
 ) -> String {
     let entries = spans.entries();
-    let widths = widths(spans);
     let mut out = String::with_capacity(spans.text().len() * 2);
     let mut open: Vec<Open> = Vec::new();
     let last = entries.first().map_or(0, |e| e.end);
-    for at in 0..=last {
-        while open.last().is_some_and(|o| at >= o.end) {
-            close(&mut out, &mut column, open.pop());
+    for (at, (entry, width)) in entries.iter().zip(widths(spans)).enumerate().take(last) {
+        while let Some(done) = open.pop_if(|o| at >= o.end) {
+            close(&mut out, &mut column, &done);
         }
-        let (Some(entry), true) = (entries.get(at), at < last) else {
-            break;
-        };
         let mut level = indent;
         let mut flat = false;
         if let Some(parent) = open.last_mut() {
@@ -77,7 +73,7 @@ fn render(
             Shape::Scalar | Shape::TooDeep => put(&mut out, &mut column, spans.slice(at)),
             shape => {
                 // One more for the comma behind it.
-                let flat = flat || (!broken(at) && column + widths[at] < WIDTH);
+                let flat = flat || (!broken(at) && column + width < WIDTH);
                 let object = shape == Shape::Object;
                 put(&mut out, &mut column, if object { "{" } else { "[" });
                 open.push(Open {
@@ -90,11 +86,13 @@ fn render(
             }
         }
     }
+    while let Some(done) = open.pop() {
+        close(&mut out, &mut column, &done);
+    }
     out
 }
 
-fn close(out: &mut String, column: &mut usize, open: Option<Open>) {
-    let Some(open) = open else { return };
+fn close(out: &mut String, column: &mut usize, open: &Open) {
     if open.flat || open.empty {
         put(out, column, if open.object { " }" } else { "]" });
         return;

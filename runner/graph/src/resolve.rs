@@ -2,7 +2,7 @@
 
 use crate::catalog::{Input, NodeType};
 use crate::check::type_mismatch::{self, Ends};
-use crate::check::{CheckedInput, Context, Source};
+use crate::check::{CheckedInput, Context, Label, Source};
 use crate::check::{
     bad_link, empty_list, list_for_single, missing_input, missing_node, missing_port, self_link,
     unknown_input,
@@ -81,14 +81,15 @@ pub(crate) fn inputs<'a>(
     edges: &mut Vec<Edge<'a>>,
 ) -> Vec<CheckedInput> {
     let Resolved { id, node, ty } = &all[at];
-    let mut sources: HashMap<&str, Vec<Source>> = HashMap::new();
+    let declared = ty.map_or(&[][..], |ty| &ty.inputs);
+    let mut fed: Vec<Option<Vec<Source>>> = vec![None; declared.len()];
     for (port, links) in &node.inputs {
-        let declared = ty.map(|ty| ty.inputs.iter().find(|input| input.name == *port));
-        if let (Some(None), Some(ty)) = (declared, ty) {
+        let number = declared.iter().position(|input| input.name == *port);
+        if let (None, Some(ty)) = (number, ty) {
             unknown_input::report(cx, id, ty, port);
             continue;
         }
-        let input = declared.flatten();
+        let input = number.and_then(|number| declared.get(number));
         if let (Links::List(list), Some(input)) = (links, input) {
             if !input.variadic {
                 list_for_single::report(cx, id, input, list.len());
@@ -110,12 +111,12 @@ pub(crate) fn inputs<'a>(
             };
             found.extend(target.resolve(link, edges));
         }
-        sources.insert(port, found);
+        if let Some(fed) = number.and_then(|number| fed.get_mut(number)) {
+            *fed = Some(found);
+        }
     }
-    let Some(ty) = ty else { return Vec::new() };
-    let mut checked = Vec::with_capacity(ty.inputs.len());
-    for input in &ty.inputs {
-        let links = sources.remove(input.name.as_str());
+    let mut checked = Vec::with_capacity(declared.len());
+    for (input, links) in declared.iter().zip(fed) {
         if links.is_none() && !input.optional {
             let offers = offers.of(all, &input.ty, at);
             missing_input::report(cx, id, input, &offers);
@@ -160,13 +161,7 @@ impl<'a> Target<'_, '_, 'a> {
             return None;
         }
         let Some(&from) = self.index.get(node.as_str()) else {
-            missing_node::report(
-                self.cx,
-                place(),
-                &format!("{id}.{}", self.port),
-                node,
-                output,
-            );
+            missing_node::report(self.cx, place(), Label(id, self.port), node, output);
             return None;
         };
         edges.push(Edge {
@@ -189,7 +184,7 @@ impl<'a> Target<'_, '_, 'a> {
         if let (Some(ty), Some(input)) = (self.all[self.at].ty, self.input)
             && input.ty != given.ty
         {
-            let label = format!("{id}.{}", self.port);
+            let label = Label(id, self.port);
             type_mismatch::report(
                 self.cx,
                 place(),

@@ -97,7 +97,11 @@ impl Spans {
                 break;
             };
             // A token without a key in an object: only a malformed text has that.
-            let stray = entry.key.is_empty() && self.entries.get(entry.parent).is_some_and(|p| p.shape == Shape::Object);
+            let stray = entry.key.is_empty()
+                && self
+                    .entries
+                    .get(entry.parent)
+                    .is_some_and(|p| p.shape == Shape::Object);
             if offset < entry.value.end && !stray {
                 return self.pointer(i);
             }
@@ -150,13 +154,16 @@ impl Spans {
             .unwrap_or_default()
     }
 
+    /// The key of `at` as it is spelt, with its quotes; empty in arrays.
+    pub(crate) fn key_token(&self, at: usize) -> &str {
+        self.text
+            .get(self.entries[at].key.clone())
+            .unwrap_or_default()
+    }
+
     /// The key of `at`, unescaped; empty in arrays.
     pub(crate) fn key(&self, at: usize) -> Cow<'_, str> {
-        unquote(
-            self.text
-                .get(self.entries[at].key.clone())
-                .unwrap_or_default(),
-        )
+        unquote(self.key_token(at))
     }
 
     /// The entry at `pointer`.

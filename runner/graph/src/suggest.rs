@@ -27,7 +27,7 @@ impl Suggest {
         wanted: &str,
         candidates: impl IntoIterator<Item = &'a str>,
     ) -> Option<&'a str> {
-        let limit = (wanted.chars().count() / 3).clamp(1, 4);
+        let limit = (wanted.chars().count() / 4).clamp(1, 3);
         let lower = wanted.to_lowercase();
         let mut best: Option<(usize, &'a str)> = None;
         for candidate in candidates {

@@ -15,6 +15,9 @@ pub(crate) const CODE: Code = Code::error(
 /// Whether the type can be looked up.
 pub(crate) fn check(cx: &mut Context<'_>, id: &str, node: &Node) -> bool {
     let name = &node.ty.name;
+    if !name.is_empty() && !name.contains('@') {
+        return true;
+    }
     let place = pointer(&["nodes", id, "type"]);
     let expected = "`family/name`, or `family/name@version`";
     let shown = shorten(id);
@@ -22,13 +25,11 @@ pub(crate) fn check(cx: &mut Context<'_>, id: &str, node: &Node) -> bool {
         Finding::new(&CODE, format!("node `{shown}` has no type"))
             .help("add `\"type\": \"family/name\"`; `para nodes` lists them")
             .at_key(place)
-    } else if name.contains('@') {
+    } else {
         Finding::new(&CODE, format!("the type of node `{shown}` cannot be read"))
             .found(shorten(name))
             .help("a version is a whole number from 1: `para/train@1`")
             .at_value(place)
-    } else {
-        return true;
     };
     cx.report(finding.expected(expected));
     false

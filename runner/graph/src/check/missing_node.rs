@@ -1,6 +1,6 @@
 //! A link to a node that is not there.
 
-use super::{Context, shorten};
+use super::{Context, Label, shorten};
 use crate::codes::Code;
 use crate::diagnostic::Finding;
 
@@ -10,8 +10,14 @@ pub(crate) const CODE: Code = Code::error(
     "A link names a node that the graph does not have.",
 );
 
-/// `label` is the linking input, `id.port`.
-pub(crate) fn report(cx: &mut Context<'_>, place: String, label: &str, node: &str, port: &str) {
+/// `label` is the linking input.
+pub(crate) fn report(
+    cx: &mut Context<'_>,
+    place: String,
+    label: Label<'_>,
+    node: &str,
+    port: &str,
+) {
     let near = cx
         .suggest
         .nearest(node, cx.document.nodes().keys().map(String::as_str));
@@ -20,8 +26,7 @@ pub(crate) fn report(cx: &mut Context<'_>, place: String, label: &str, node: &st
         None => format!("add a node `{}`, or link to another", shorten(node)),
     };
     let message = format!(
-        "`{}` links to the node `{}`, which does not exist",
-        shorten(label),
+        "`{label}` links to the node `{}`, which does not exist",
         shorten(node)
     );
     cx.report(

@@ -1,5 +1,6 @@
 //! `null` for a parameter that has no such value.
 
+use super::Label;
 use crate::catalog::Param;
 use crate::codes::Code;
 use crate::diagnostic::Finding;
@@ -13,7 +14,7 @@ pub(crate) const CODE: Code = Code::error(
 );
 
 /// `label` is `node.param`.
-pub(crate) fn judge(label: &str, param: &Param, value: &Value) -> Option<Finding> {
+pub(crate) fn judge(label: Label<'_>, param: &Param, value: &Value) -> Option<Finding> {
     if !value.is_null() || param.nullable {
         return None;
     }

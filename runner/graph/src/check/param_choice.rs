@@ -1,6 +1,6 @@
 //! A word that is none of those a parameter knows.
 
-use super::show;
+use super::{Label, show};
 use crate::catalog::{Param, ParamType};
 use crate::codes::Code;
 use crate::diagnostic::Finding;
@@ -16,7 +16,7 @@ pub(crate) const CODE: Code = Code::error(
 /// `label` is `node.param`.
 pub(crate) fn judge(
     suggest: &Suggest,
-    label: &str,
+    label: Label<'_>,
     param: &Param,
     value: &Value,
 ) -> Option<Finding> {

@@ -1,6 +1,6 @@
 //! A number below the least or above the greatest that the node can work with.
 
-use super::show;
+use super::{Label, show};
 use crate::catalog::Param;
 use crate::codes::Code;
 use crate::diagnostic::Finding;
@@ -13,7 +13,7 @@ pub(crate) const CODE: Code = Code::error(
 );
 
 /// `label` is `node.param`.
-pub(crate) fn judge(label: &str, param: &Param, value: &Value) -> Option<Finding> {
+pub(crate) fn judge(label: Label<'_>, param: &Param, value: &Value) -> Option<Finding> {
     if !value.is_number() {
         return None;
     }

@@ -1,6 +1,6 @@
 //! `3.9` for a whole number, `"12"` for a number. Nothing is converted on the quiet.
 
-use super::show;
+use super::{Label, show};
 use crate::catalog::{Param, ParamType};
 use crate::codes::Code;
 use crate::diagnostic::Finding;
@@ -14,7 +14,7 @@ pub(crate) const CODE: Code = Code::error(
 );
 
 /// `label` is `node.param`.
-pub(crate) fn judge(label: &str, param: &Param, value: &Value) -> Option<Finding> {
+pub(crate) fn judge(label: Label<'_>, param: &Param, value: &Value) -> Option<Finding> {
     let fits = match param.ty {
         ParamType::Integer => value.is_i64() || value.is_u64(),
         ParamType::Number => value.as_f64().is_some_and(f64::is_finite),

@@ -65,99 +65,123 @@ fn unclosed(spans: &Spans, lines: &Lines) -> String {
     )
 }
 
+/// What `serde_json` says of the inside of a text, with our sentence and its fix.
+const IN_TEXTS: [(&str, &str, &str); 3] = [
+    (
+        "control character",
+        "a line break or control character inside a text",
+        "close the text with `\"`, or write a line break as `\\n`",
+    ),
+    ("invalid escape", BACKSLASH.0, BACKSLASH.1),
+    ("unexpected end of hex escape", BACKSLASH.0, BACKSLASH.1),
+];
+
+const BACKSLASH: (&str, &str) = (
+    "a backslash that JSON does not know",
+    "write a backslash as `\\\\`, a folder separator as `/`",
+);
+
+/// The same for what stands between values.
+const BETWEEN: [(&str, &str, &str); 5] = [
+    (
+        "expected `,` or",
+        "a comma or a closing bracket is missing here",
+        "put a comma between one value and the next",
+    ),
+    (
+        "key must be a string",
+        "a key must stand here, in double quotes",
+        "write keys like `\"seed\": 1`",
+    ),
+    (
+        "expected `:`",
+        "a colon is missing between a key and its value",
+        "write `\"key\": value`",
+    ),
+    (
+        "trailing characters",
+        "something follows the end of the graph",
+        "remove it, or find the bracket that closes too early",
+    ),
+    (
+        "invalid number",
+        "not a number as JSON writes it",
+        "write numbers like `3`, `-0.5` or `1e-3`",
+    ),
+];
+
 /// The place to show, the sentence, the fix.
 fn explain(text: &str, offset: usize, reason: &str) -> (usize, String, String) {
-    let say = |message: &str, help: &str| (offset, message.to_owned(), help.to_owned());
+    let say = |at: usize, message: &str, help: &str| (at, message.to_owned(), help.to_owned());
+    let about = |(start, ..): &&(&str, &str, &str)| reason.starts_with(start);
     let (before, rest) = text.split_at(offset);
+    if let Some((_, message, help)) = IN_TEXTS.iter().find(about) {
+        // Of control characters the reader names the place before.
+        let control = rest
+            .find(char::is_control)
+            .filter(|_| reason.starts_with("control"));
+        return say(offset + control.unwrap_or(0), message, help);
+    }
     let next = rest.chars().next().unwrap_or(' ');
-    let word = word(text, offset);
-    let before = before.trim_end();
-    if matches!(next, '}' | ']') && before.ends_with(',') {
-        return (
-            before.len() - 1,
-            format!("a comma stands before `{next}`"),
-            "remove the comma".to_owned(),
-        );
+    let kept = before.trim_end().len();
+    match next {
+        '}' | ']' if before[..kept].ends_with(',') => {
+            return say(
+                kept - 1,
+                &format!("a comma stands before `{next}`"),
+                "remove the comma",
+            );
+        }
+        '/' | '#' => {
+            return say(
+                offset,
+                "JSON has no comments",
+                "put the remark under the key `comments`",
+            );
+        }
+        '\'' => return say(offset, "a text in single quotes", "use double quotes: `\"`"),
+        _ => {}
     }
-    if next == '/' || next == '#' {
-        return say(
-            "JSON has no comments",
-            "put the remark under the key `comments`",
-        );
-    }
-    if next == '\'' {
-        return say("a text in single quotes", "use double quotes: `\"`");
-    }
+    let (start, word) = word(text, offset);
     match word.trim_start_matches(['-', '+']).to_lowercase().as_str() {
         "nan" | "inf" | "infinity" => {
-            return say("JSON has no NaN and no infinity", "write a finite number");
+            return say(
+                start,
+                "JSON has no NaN and no infinity",
+                "write a finite number",
+            );
         }
         "true" | "false" | "none" => {
-            return say(
-                &format!("`{word}` is not JSON"),
-                "write `true`, `false` or `null`",
-            );
+            let message = format!("`{word}` is not JSON");
+            return say(start, &message, "write `true`, `false` or `null`");
         }
         _ => {}
     }
-    if reason.starts_with("expected `,` or") {
-        say(
-            "a comma or a closing bracket is missing here",
-            "put a comma between one value and the next",
-        )
-    } else if reason.starts_with("key must be a string") {
-        say(
-            "a key must stand here, in double quotes",
-            "write keys like `\"seed\": 1`",
-        )
-    } else if reason.starts_with("expected `:`") {
-        say(
-            "a colon is missing between a key and its value",
-            "write `\"key\": value`",
-        )
-    } else if reason.starts_with("control character") {
-        say(
-            "a line break or control character inside a text",
-            "close the text with `\"`, or write a line break as `\\n`",
-        )
-    } else if reason.starts_with("trailing characters") {
-        say(
-            "something follows the end of the graph",
-            "remove it, or find the bracket that closes too early",
-        )
-    } else if reason.starts_with("invalid escape") || reason.contains("hex escape") {
-        say(
-            "a backslash that JSON does not know",
-            "write a backslash as `\\\\`, a folder separator as `/`",
-        )
-    } else if reason.starts_with("invalid number") {
-        say(
-            "not a number as JSON writes it",
-            "write numbers like `3`, `-0.5` or `1e-3`",
-        )
-    } else if word.is_empty() {
-        say(
-            "a value is missing here",
-            "write a text in double quotes, a number, `true`, `false`, `null`, a list or an object",
-        )
-    } else {
-        say(
-            &format!("`{word}` is not a JSON value"),
-            "a text needs double quotes",
-        )
+    if let Some((_, message, help)) = BETWEEN.iter().find(about) {
+        return say(offset, message, help);
     }
+    if word.is_empty() {
+        let help =
+            "write a text in double quotes, a number, `true`, `false`, `null`, a list or an object";
+        return say(offset, "a value is missing here", help);
+    }
+    say(
+        start,
+        &format!("`{word}` is not a JSON value"),
+        "a text needs double quotes",
+    )
 }
 
-/// The word around `offset`, of at most 40 bytes to each side.
-fn word(text: &str, offset: usize) -> &str {
-    let part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '+' | '_' | '.');
+/// The word around `offset`, of at most 40 bytes to each side, and where it begins.
+fn word(text: &str, offset: usize) -> (usize, &str) {
+    let other = |c: char| !c.is_alphanumeric() && !matches!(c, '-' | '+' | '_' | '.');
     let left = text.floor_char_boundary(offset.saturating_sub(40));
     let right = text.floor_char_boundary(offset.saturating_add(40));
     let start = text[left..offset]
-        .rfind(|c| !part(c))
+        .rfind(other)
         .map_or(left, |i| text.ceil_char_boundary(left + i + 1));
     let end = text[offset..right]
-        .find(|c| !part(c))
+        .find(other)
         .map_or(right, |i| offset + i);
-    text.get(start..end).unwrap_or_default()
+    (start, text.get(start..end).unwrap_or_default())
 }

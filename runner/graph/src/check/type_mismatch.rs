@@ -1,6 +1,6 @@
 //! A latent where pictures belong.
 
-use super::{Context, shorten};
+use super::{Context, Label, shorten};
 use crate::catalog::{Catalog, Input, NodeType, Output};
 use crate::codes::Code;
 use crate::diagnostic::Finding;
@@ -14,8 +14,8 @@ pub(crate) const CODE: Code = Code::error(
 
 /// The two ends of a link.
 pub(crate) struct Ends<'a> {
-    /// The input, `id.port`.
-    pub(crate) label: String,
+    /// The input.
+    pub(crate) label: Label<'a>,
     pub(crate) ty: &'a NodeType,
     pub(crate) input: &'a Input,
     pub(crate) node: &'a str,
@@ -28,7 +28,7 @@ pub(crate) fn report(cx: &mut Context<'_>, place: String, ends: &Ends<'_>) {
     let from = format!("{}.{}", shorten(ends.node), ends.output.name);
     let message = format!(
         "`{from}` is of type `{given}`, but `{}` takes `{wanted}`",
-        shorten(&ends.label)
+        ends.label
     );
     let finding = Finding::new(&CODE, message)
         .expected(wanted.as_str())
@@ -53,8 +53,13 @@ fn help(catalog: &Catalog, ends: &Ends<'_>) -> String {
     let takes = |ty: &NodeType| ty.inputs.iter().any(|i| i.ty == given);
     let turns = |ty: &NodeType| takes(ty) && ty.outputs.iter().any(|o| o.ty == wanted);
     if let Some(between) = catalog.iter().find(|ty| turns(ty)) {
+        let needs = between
+            .inputs
+            .iter()
+            .filter(|i| !i.optional || i.ty == given);
+        let needs = list(needs.map(|i| i.ty.as_str()));
         return format!(
-            "put `{}` between: it makes `{wanted}` of `{given}`",
+            "put `{}` between: it takes {needs} and gives `{wanted}`",
             between.name
         );
     }

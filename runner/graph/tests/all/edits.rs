@@ -63,8 +63,12 @@ fn adding_a_key_lays_out_its_node_only() {
         .unwrap();
     let expected = EXAMPLE
         .replace(
-            r#""adapters": "both.adapter" } }"#,
-            r#""adapters": "both.adapter" }, "params": { "strength": 0.5 } }"#,
+            r#"{ "type": "para/apply", "inputs": { "model": "base.model", "adapters": "both.adapter" } }"#,
+            r#"{
+      "type": "para/apply",
+      "inputs": { "model": "base.model", "adapters": "both.adapter" },
+      "params": { "strength": 0.5 }
+    }"#,
         )
         .replace(r#", "conditioning": "words.conditioning""#, "")
         .replace(
@@ -134,6 +138,15 @@ fn nodes_come_and_go() {
         .insert_node("again", &Node::new("test/pass"))
         .unwrap();
     assert!(check(&document, &catalog()).is_ok(), "{}", document.text());
+}
+
+#[test]
+fn items_of_a_misplaced_list_are_no_parameters() {
+    let mut document = open(&file(r#""a": { "type": "test/pass", "params": [1] }"#));
+    let before = document.to_text();
+    assert!(document.set_param("a", "0", 2).is_err());
+    assert!(document.remove_param("a", "0").is_err());
+    assert_eq!(document.text(), before);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whatever the text: no panic, no lost byte, spans that mean what they say.
 
 use crate::support::{EXAMPLE, catalog};
-use graph::{Document, Spans, check, parse, print};
+use graph::{Document, Links, Node, Spans, check, parse, print};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
@@ -62,6 +62,24 @@ fn exercise(text: &str) -> Document {
         assert!(diagnostic.line <= text.matches('\n').count() + 1);
     }
     document.canonical();
+    let mut edited = document.clone();
+    for id in document.nodes().keys().take(3) {
+        let _ = edited.set_param(id, "rank", 3);
+        let _ = edited.set_input(id, "images", &Links::List(Vec::new()));
+        let _ = edited.remove_input(id, "model");
+        let _ = edited.rename_node(id, "renamed");
+        let _ = edited.remove_node("renamed");
+    }
+    for key in ["title", "layout", ""] {
+        let _ = edited.set_top(key, 1);
+        let _ = edited.remove_top(key);
+    }
+    let _ = edited.insert_node("inserted", &Node::new("test/pass"));
+    assert_eq!(
+        edited.is_readable(),
+        document.is_readable(),
+        "edits keep JSON valid"
+    );
     document
 }
 
