@@ -31,7 +31,11 @@ impl Generator {
                 .wrapping_add(i as u32);
             *word = previous;
         }
-        Self { words, next: WORDS, spare_normal: None }
+        Self {
+            words,
+            next: WORDS,
+            spare_normal: None,
+        }
     }
 
     /// Standard normal f32 numbers, as `torch.randn(shape, generator=…)` on the CPU.
@@ -91,9 +95,14 @@ impl Generator {
     pub fn from_state(state: &[u8]) -> Result<Self> {
         let expected = MAGIC.len() + 4 * WORDS + 4 + 1 + 8;
         if state.len() != expected || !state.starts_with(MAGIC) {
-            bail!("not the saved state of a random generator: {} bytes found, {expected} expected after a fixed start", state.len());
+            bail!(
+                "not the saved state of a random generator: {} bytes found, {expected} expected after a fixed start",
+                state.len()
+            );
         }
-        let word = |at: usize| u32::from_le_bytes([state[at], state[at + 1], state[at + 2], state[at + 3]]);
+        let word = |at: usize| {
+            u32::from_le_bytes([state[at], state[at + 1], state[at + 2], state[at + 3]])
+        };
         let mut words = Box::new([0u32; WORDS]);
         for (i, w) in words.iter_mut().enumerate() {
             *w = word(MAGIC.len() + 4 * i);
@@ -106,7 +115,11 @@ impl Generator {
         let mut spare = [0u8; 8];
         spare.copy_from_slice(&state[tail + 5..]);
         let spare_normal = (state[tail + 4] == 1).then(|| f64::from_le_bytes(spare));
-        Ok(Self { words, next, spare_normal })
+        Ok(Self {
+            words,
+            next,
+            spare_normal,
+        })
     }
 
     fn next_u32(&mut self) -> u32 {
@@ -124,7 +137,11 @@ impl Generator {
     fn twist(&mut self) {
         for i in 0..WORDS {
             let y = (self.words[i] & 0x8000_0000) | (self.words[(i + 1) % WORDS] & 0x7fff_ffff);
-            let mixed = if y & 1 == 0 { y >> 1 } else { (y >> 1) ^ 0x9908_b0df };
+            let mixed = if y & 1 == 0 {
+                y >> 1
+            } else {
+                (y >> 1) ^ 0x9908_b0df
+            };
             self.words[i] = self.words[(i + SHIFT) % WORDS] ^ mixed;
         }
         self.next = 0;

@@ -59,7 +59,9 @@ impl Net {
             time_embedding: EmbeddingMlp::new(parts, "time_embedding", first, time_width)?,
             add_embedding: config
                 .added_widths()
-                .map(|(pooled, size)| EmbeddingMlp::new(parts, "add_embedding", pooled + 6 * size, time_width))
+                .map(|(pooled, size)| {
+                    EmbeddingMlp::new(parts, "add_embedding", pooled + 6 * size, time_width)
+                })
                 .transpose()?,
             down: (0..levels)
                 .map(|level| Stage::down(parts, config, level))
@@ -67,9 +69,23 @@ impl Net {
             up: (0..levels)
                 .map(|index| Stage::up(parts, config, index))
                 .collect::<Result<_>>()?,
-            mid: config.mid_block_type.is_some().then(|| Mid::new(parts, config)).transpose()?,
-            norm_out: parts.group_norm("conv_norm_out", config.norm_num_groups, first, config.norm_eps)?,
-            conv_out: parts.conv("conv_out", first, config.out_channels, config.conv_out_kernel)?,
+            mid: config
+                .mid_block_type
+                .is_some()
+                .then(|| Mid::new(parts, config))
+                .transpose()?,
+            norm_out: parts.group_norm(
+                "conv_norm_out",
+                config.norm_num_groups,
+                first,
+                config.norm_eps,
+            )?,
+            conv_out: parts.conv(
+                "conv_out",
+                first,
+                config.out_channels,
+                config.conv_out_kernel,
+            )?,
         })
     }
 }
@@ -93,7 +109,12 @@ impl Unet {
         let mut parts = Parts::new(&tensors)?;
         let net = Net::new(&mut parts, &config)?;
         let modules = parts.finish("the UNet")?;
-        Ok(Self { config, tensors, modules, net })
+        Ok(Self {
+            config,
+            tensors,
+            modules,
+            net,
+        })
     }
 
     /// What the model predicts for noisy latents `x` (n, c, h, w) at timesteps `t` (n), one for each sample, with text
@@ -103,12 +124,23 @@ impl Unet {
     ///
     /// # Errors
     /// Shapes that do not fit this model; `added` missing or superfluous.
-    pub fn forward(&self, x: &Tensor, t: &Tensor, context: &Tensor, added: Option<&Added>, hooks: &Hooks) -> Result<Tensor> {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        t: &Tensor,
+        context: &Tensor,
+        added: Option<&Added>,
+        hooks: &Hooks,
+    ) -> Result<Tensor> {
         self.check_inputs(x, t, context)?;
         let (net, dtype) = (&self.net, self.dtype());
         let context = context.to_dtype(dtype)?;
         let time = self.time(t, added, hooks)?.silu()?;
-        let with = Conditions { time: &time, context: &context, hooks };
+        let with = Conditions {
+            time: &time,
+            context: &context,
+            hooks,
+        };
 
         let mut h = net.conv_in.forward(&x.to_dtype(dtype)?, hooks)?;
         let mut skips = vec![h.clone()];
@@ -121,7 +153,9 @@ impl Unet {
         for stage in &net.up {
             h = stage.forward_up(h, &with, &mut skips)?;
         }
-        let h = net.conv_out.forward(&net.norm_out.forward(&h, true)?, hooks)?;
+        let h = net
+            .conv_out
+            .forward(&net.norm_out.forward(&h, true)?, hooks)?;
         Ok(h.to_dtype(x.dtype())?)
     }
 
@@ -161,42 +195,69 @@ impl Unet {
     /// The embedding of timestep, pooled text and sizes: (n, width).
     fn time(&self, t: &Tensor, added: Option<&Added>, hooks: &Hooks) -> Result<Tensor> {
         let (config, dtype) = (&self.config, self.dtype());
-        let waves = |t: &Tensor, width| sinusoids(t, width, config.flip_sin_to_cos, config.freq_shift);
+        let waves =
+            |t: &Tensor, width| sinusoids(t, width, config.flip_sin_to_cos, config.freq_shift);
         let of_time = waves(t, config.block_out_channels[0])?.to_dtype(dtype)?;
         let time = self.net.time_embedding.forward(&of_time, hooks)?;
-        let (mlp, (pooled_width, size_width), added) = match (&self.net.add_embedding, config.added_widths(), added) {
+        let (mlp, (pooled_width, size_width), added) = match (
+            &self.net.add_embedding,
+            config.added_widths(),
+            added,
+        ) {
             (Some(mlp), Some(widths), Some(added)) => (mlp, widths, added),
             (None, _, None) => return Ok(time),
-            (None, _, Some(_)) => bail!("this UNet takes no pooled text and sizes, but they were given";
-                                        help: "the conditioning was made by the text encoders of another kind of model"),
-            _ => bail!("this UNet (SDXL) needs pooled text and sizes beside the text states, and none were given";
-                       help: "encode the prompt with the text encoders of the same model"),
+            (None, _, Some(_)) => {
+                bail!("this UNet takes no pooled text and sizes, but they were given";
+                                        help: "the conditioning was made by the text encoders of another kind of model")
+            }
+            _ => {
+                bail!("this UNet (SDXL) needs pooled text and sizes beside the text states, and none were given";
+                       help: "encode the prompt with the text encoders of the same model")
+            }
         };
         let n = t.dim(0)?;
         if added.pooled.dims() != [n, pooled_width] || added.time_ids.dims() != [n, 6] {
-            bail!("the UNet's added conditioning has shapes {:?} and {:?}, expected [{n}, {pooled_width}] and [{n}, 6]",
-                  added.pooled.dims(), added.time_ids.dims());
+            bail!(
+                "the UNet's added conditioning has shapes {:?} and {:?}, expected [{n}, {pooled_width}] and [{n}, 6]",
+                added.pooled.dims(),
+                added.time_ids.dims()
+            );
         }
-        let sizes = waves(&added.time_ids.flatten_all()?, size_width)?.reshape((n, 6 * size_width))?;
-        let joined = Tensor::cat(&[&added.pooled.to_dtype(dtype)?, &sizes.to_dtype(dtype)?], 1)?;
+        let sizes =
+            waves(&added.time_ids.flatten_all()?, size_width)?.reshape((n, 6 * size_width))?;
+        let joined = Tensor::cat(
+            &[&added.pooled.to_dtype(dtype)?, &sizes.to_dtype(dtype)?],
+            1,
+        )?;
         Ok((time + mlp.forward(&joined, hooks)?)?)
     }
 
     fn check_inputs(&self, x: &Tensor, t: &Tensor, context: &Tensor) -> Result<()> {
-        let (channels, width) = (self.config.in_channels, self.config.cross_attention_dim.at(0));
+        let (channels, width) = (
+            self.config.in_channels,
+            self.config.cross_attention_dim.at(0),
+        );
         let &[n, c, _, _] = x.dims() else {
-            bail!("the UNet's latents have shape {:?}, expected (n, {channels}, height, width)", x.dims());
+            bail!(
+                "the UNet's latents have shape {:?}, expected (n, {channels}, height, width)",
+                x.dims()
+            );
         };
         if c != channels {
             bail!("the UNet's latents have {c} channels, expected {channels}"; help: "inpainting and other models with extra inputs are not supported");
         }
         if t.dims() != [n] {
-            bail!("the UNet's timesteps have shape {:?}, expected [{n}]: one for each latent", t.dims());
+            bail!(
+                "the UNet's timesteps have shape {:?}, expected [{n}]: one for each latent",
+                t.dims()
+            );
         }
         match context.dims() {
             &[m, _, d] if m == n && d == width => Ok(()),
-            found => bail!("the UNet's text states have shape {found:?}, expected [{n}, tokens, {width}]";
-                           help: "encode the prompt with the text encoders of the same model"),
+            found => {
+                bail!("the UNet's text states have shape {found:?}, expected [{n}, tokens, {width}]";
+                           help: "encode the prompt with the text encoders of the same model")
+            }
         }
     }
 }

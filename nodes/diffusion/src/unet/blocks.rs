@@ -33,13 +33,19 @@ impl Stage {
         let channels = &config.block_out_channels;
         let (c_in, c_out) = (channels[level.saturating_sub(1)], channels[level]);
         let layers = config.layers_per_block.at(level);
-        let inputs: Vec<usize> = (0..layers).map(|j| if j == 0 { c_in } else { c_out }).collect();
+        let inputs: Vec<usize> = (0..layers)
+            .map(|j| if j == 0 { c_in } else { c_out })
+            .collect();
         let attends = config.down_block_types[level].starts_with("CrossAttn");
         let (attentions, resnets) = layers_of(parts, config, &path, level, &inputs, attends)?;
         let resize = (level + 1 < channels.len())
             .then(|| parts.halving_conv(&format!("{path}.downsamplers.0.conv"), c_out, 1))
             .transpose()?;
-        Ok(Self { attentions, resnets, resize })
+        Ok(Self {
+            attentions,
+            resnets,
+            resize,
+        })
     }
 
     /// The block `index` on the way up, whose inputs are joined with what the way down left.
@@ -61,11 +67,20 @@ impl Stage {
         let resize = (level > 0)
             .then(|| parts.conv(&format!("{path}.upsamplers.0.conv"), c_out, c_out, 3))
             .transpose()?;
-        Ok(Self { attentions, resnets, resize })
+        Ok(Self {
+            attentions,
+            resnets,
+            resize,
+        })
     }
 
     /// Appends what the way up will need to `skips`.
-    pub(super) fn forward_down(&self, x: Tensor, with: &Conditions<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
+    pub(super) fn forward_down(
+        &self,
+        x: Tensor,
+        with: &Conditions<'_>,
+        skips: &mut Vec<Tensor>,
+    ) -> Result<Tensor> {
         let mut x = x;
         for (i, resnet) in self.resnets.iter().enumerate() {
             x = self.layer(i, resnet, &x, with)?;
@@ -79,12 +94,17 @@ impl Stage {
     }
 
     /// Takes what it joins from the end of `skips`, and grows to the size of the next one.
-    pub(super) fn forward_up(&self, x: Tensor, with: &Conditions<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
+    pub(super) fn forward_up(
+        &self,
+        x: Tensor,
+        with: &Conditions<'_>,
+        skips: &mut Vec<Tensor>,
+    ) -> Result<Tensor> {
         let mut x = x;
         for (i, resnet) in self.resnets.iter().enumerate() {
-            let skip = skips
-                .pop()
-                .ok_or_else(|| Error::msg("the way up has more layers than the way down left outputs"))?;
+            let skip = skips.pop().ok_or_else(|| {
+                Error::msg("the way up has more layers than the way down left outputs")
+            })?;
             x = self.layer(i, resnet, &Tensor::cat(&[&x, &skip], 1)?, with)?;
         }
         if let Some(conv) = &self.resize {
@@ -98,7 +118,13 @@ impl Stage {
         Ok(x)
     }
 
-    fn layer(&self, i: usize, resnet: &Resnet, x: &Tensor, with: &Conditions<'_>) -> Result<Tensor> {
+    fn layer(
+        &self,
+        i: usize,
+        resnet: &Resnet,
+        x: &Tensor,
+        with: &Conditions<'_>,
+    ) -> Result<Tensor> {
         let x = resnet.forward(x, Some(with.time), with.hooks)?;
         match self.attentions.get(i) {
             Some(attention) => attention.forward(&x, with.context, with.hooks),
@@ -121,7 +147,11 @@ impl Mid {
         let channels = config.block_out_channels[level];
         let resnet = resnet_shape(config, channels, channels);
         Ok(Self {
-            attention: Transformer::new(parts, "mid_block.attentions.0", transformer_shape(config, level))?,
+            attention: Transformer::new(
+                parts,
+                "mid_block.attentions.0",
+                transformer_shape(config, level),
+            )?,
             first: Resnet::new(parts, "mid_block.resnets.0", resnet)?,
             second: Resnet::new(parts, "mid_block.resnets.1", resnet)?,
         })
@@ -146,12 +176,24 @@ fn layers_of(
     let c_out = config.block_out_channels[level];
     let count = if attends { inputs.len() } else { 0 };
     let attentions = (0..count)
-        .map(|j| Transformer::new(parts, &format!("{path}.attentions.{j}"), transformer_shape(config, level)))
+        .map(|j| {
+            Transformer::new(
+                parts,
+                &format!("{path}.attentions.{j}"),
+                transformer_shape(config, level),
+            )
+        })
         .collect::<Result<_>>()?;
     let resnets = inputs
         .iter()
         .enumerate()
-        .map(|(j, c_in)| Resnet::new(parts, &format!("{path}.resnets.{j}"), resnet_shape(config, *c_in, c_out)))
+        .map(|(j, c_in)| {
+            Resnet::new(
+                parts,
+                &format!("{path}.resnets.{j}"),
+                resnet_shape(config, *c_in, c_out),
+            )
+        })
         .collect::<Result<_>>()?;
     Ok((attentions, resnets))
 }

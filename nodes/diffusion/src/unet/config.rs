@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 /// One number for every block, or one for each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a positive integer, or a list of them with one for each block")]
+#[serde(
+    untagged,
+    expecting = "expected a positive integer, or a list of them with one for each block"
+)]
 pub enum PerBlock {
     /// The same everywhere.
     Same(usize),
@@ -126,7 +129,11 @@ impl UnetConfig {
         let names = |list: [&str; 3]| list.map(str::to_owned).to_vec();
         Self {
             sample_size: Some(PerBlock::Same(128)),
-            down_block_types: names(["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"]),
+            down_block_types: names([
+                "DownBlock2D",
+                "CrossAttnDownBlock2D",
+                "CrossAttnDownBlock2D",
+            ]),
             up_block_types: names(["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"]),
             block_out_channels: vec![320, 640, 1280],
             transformer_layers_per_block: PerBlock::Each(vec![1, 2, 10]),
@@ -201,22 +208,40 @@ impl UnetConfig {
             bail!("`block_out_channels` is empty, expected the channels of at least one block");
         }
         for (key, types, allowed) in [
-            ("down_block_types", &self.down_block_types, ["DownBlock2D", "CrossAttnDownBlock2D"]),
-            ("up_block_types", &self.up_block_types, ["UpBlock2D", "CrossAttnUpBlock2D"]),
+            (
+                "down_block_types",
+                &self.down_block_types,
+                ["DownBlock2D", "CrossAttnDownBlock2D"],
+            ),
+            (
+                "up_block_types",
+                &self.up_block_types,
+                ["UpBlock2D", "CrossAttnUpBlock2D"],
+            ),
         ] {
             if types.len() != blocks {
-                bail!("`{key}` lists {} blocks, but `block_out_channels` lists {blocks}", types.len());
+                bail!(
+                    "`{key}` lists {} blocks, but `block_out_channels` lists {blocks}",
+                    types.len()
+                );
             }
             if let Some(odd) = types.iter().find(|t| !allowed.contains(&t.as_str())) {
                 bail!("`{key}`: block type `{odd}` is not supported"; help: "supported are {} and {}", allowed[0], allowed[1]);
             }
         }
-        if let Some(mid) = self.mid_block_type.as_ref().filter(|m| *m != "UNetMidBlock2DCrossAttn") {
+        if let Some(mid) = self
+            .mid_block_type
+            .as_ref()
+            .filter(|m| *m != "UNetMidBlock2DCrossAttn")
+        {
             bail!("`mid_block_type`: `{mid}` is not supported"; help: "supported is UNetMidBlock2DCrossAttn");
         }
         for (key, per_block) in [
             ("layers_per_block", Some(&self.layers_per_block)),
-            ("transformer_layers_per_block", Some(&self.transformer_layers_per_block)),
+            (
+                "transformer_layers_per_block",
+                Some(&self.transformer_layers_per_block),
+            ),
             ("attention_head_dim", Some(&self.attention_head_dim)),
             ("num_attention_heads", self.num_attention_heads.as_ref()),
             ("cross_attention_dim", Some(&self.cross_attention_dim)),
@@ -224,7 +249,10 @@ impl UnetConfig {
             if let Some(PerBlock::Each(list)) = per_block
                 && list.len() != blocks
             {
-                bail!("`{key}` lists {} numbers, but `block_out_channels` lists {blocks}", list.len());
+                bail!(
+                    "`{key}` lists {} numbers, but `block_out_channels` lists {blocks}",
+                    list.len()
+                );
             }
         }
         for (i, channels) in self.block_out_channels.iter().enumerate() {
@@ -240,15 +268,25 @@ impl UnetConfig {
             }
         }
         if self.conv_in_kernel % 2 == 0 || self.conv_out_kernel % 2 == 0 {
-            bail!("`conv_in_kernel` {} and `conv_out_kernel` {} must be odd", self.conv_in_kernel, self.conv_out_kernel);
+            bail!(
+                "`conv_in_kernel` {} and `conv_out_kernel` {} must be odd",
+                self.conv_in_kernel,
+                self.conv_out_kernel
+            );
         }
         match self.addition_embed_type.as_deref() {
             None => Ok(()),
-            Some("text_time") if self.added_widths().is_some_and(|(pooled, _)| pooled > 0) => Ok(()),
+            Some("text_time") if self.added_widths().is_some_and(|(pooled, _)| pooled > 0) => {
+                Ok(())
+            }
             Some("text_time") => bail!(
                 "`addition_embed_type` is text_time, but `addition_time_embed_dim` {:?} and `projection_class_embeddings_input_dim` {:?} leave no room for the pooled text",
-                self.addition_time_embed_dim, self.projection_class_embeddings_input_dim),
-            Some(other) => bail!("`addition_embed_type`: `{other}` is not supported"; help: "supported are text_time (SDXL) and null"),
+                self.addition_time_embed_dim,
+                self.projection_class_embeddings_input_dim
+            ),
+            Some(other) => {
+                bail!("`addition_embed_type`: `{other}` is not supported"; help: "supported are text_time (SDXL) and null")
+            }
         }
     }
 }
@@ -291,14 +329,20 @@ fn refuse_unsupported(config: &Value) -> Result<()> {
     for (key, allowed) in built {
         let found = &config[key];
         let all_allowed = |list: &Vec<Value>| list.iter().all(|v| allowed.contains(v));
-        let fits = found.is_null() || allowed.contains(found) || found.as_array().is_some_and(all_allowed);
+        let fits =
+            found.is_null() || allowed.contains(found) || found.as_array().is_some_and(all_allowed);
         if !fits {
             let mut values: Vec<String> = allowed.iter().map(Value::to_string).collect();
             values.push("null".into());
             bail!("`{key}`: {found} is not supported"; help: "supported: {}", values.join(", "));
         }
     }
-    for key in ["norm_num_groups", "norm_eps", "attention_head_dim", "transformer_layers_per_block"] {
+    for key in [
+        "norm_num_groups",
+        "norm_eps",
+        "attention_head_dim",
+        "transformer_layers_per_block",
+    ] {
         if config.get(key).is_some_and(Value::is_null) {
             bail!("`{key}` is null, expected a number");
         }

@@ -29,7 +29,13 @@ pub(crate) struct ResnetShape {
 
 impl Resnet {
     pub(crate) fn new(parts: &mut Parts<'_>, path: &str, shape: ResnetShape) -> Result<Self> {
-        let ResnetShape { c_in, c_out, time, groups, eps } = shape;
+        let ResnetShape {
+            c_in,
+            c_out,
+            time,
+            groups,
+            eps,
+        } = shape;
         Ok(Self {
             norm1: parts.group_norm(&format!("{path}.norm1"), groups, c_in, eps)?,
             conv1: parts.conv(&format!("{path}.conv1"), c_in, c_out, 3)?,
@@ -45,7 +51,12 @@ impl Resnet {
     }
 
     /// `x` (n, c_in, h, w), `time` (n, width) already through SiLU → (n, c_out, h, w).
-    pub(crate) fn forward(&self, x: &Tensor, time: Option<&Tensor>, hooks: &Hooks) -> Result<Tensor> {
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        time: Option<&Tensor>,
+        hooks: &Hooks,
+    ) -> Result<Tensor> {
         let mut h = self.conv1.forward(&self.norm1.forward(x, true)?, hooks)?;
         if let (Some(layer), Some(time)) = (&self.time, time) {
             let shift = layer.forward(time, hooks)?;

@@ -4,7 +4,12 @@ use diffusion::weights::Weights;
 use sdk::candle_core::{DType, Tensor};
 
 fn values(t: &Tensor) -> Vec<f64> {
-    t.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    t.to_dtype(DType::F64)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
 }
 
 #[test]
@@ -17,7 +22,9 @@ fn every_draw_equals_pytorch() {
         let want = values(want);
         let got = match what {
             "rand" => values(&generator.rand(20).unwrap()),
-            "randint1000" => (0..20).map(|_| generator.randint(1000).unwrap() as f64).collect(),
+            "randint1000" => (0..20)
+                .map(|_| generator.randint(1000).unwrap() as f64)
+                .collect(),
             "second_after_7" => {
                 generator.randn(7).unwrap();
                 values(&generator.randn(20).unwrap())
@@ -28,13 +35,19 @@ fn every_draw_equals_pytorch() {
             }
         };
         assert!(got.len() >= want.len());
-        let error = got.iter().zip(&want).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
+        let error = got
+            .iter()
+            .zip(&want)
+            .fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
         assert!(error <= 2e-6, "{name}: worst difference {error:.3e}");
         worst = worst.max(error);
         checked += 1;
     }
     println!("{checked} draws, worst difference {worst:.2e}");
-    assert_eq!(checked, 72, "every entry of the fixture, worst difference {worst:.3e}");
+    assert_eq!(
+        checked, 72,
+        "every entry of the fixture, worst difference {worst:.3e}"
+    );
 }
 
 #[test]
@@ -46,7 +59,10 @@ fn a_saved_generator_goes_on_where_it_stopped() {
     assert_eq!(restored, generator);
     // Seven, so that the kept half of a pair counts too.
     for _ in 0..200 {
-        assert_eq!(values(&generator.randn(7).unwrap()), values(&restored.randn(7).unwrap()));
+        assert_eq!(
+            values(&generator.randn(7).unwrap()),
+            values(&restored.randn(7).unwrap())
+        );
     }
     let mut damaged = generator.state();
     damaged.pop();
