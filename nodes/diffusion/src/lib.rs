@@ -1,5 +1,23 @@
 //! Diffusion models, schedulers, adapters and their kernels on candle. No node in sight: nodes are thin and live in `nodes/*`.
 
+pub mod adapter;
+pub mod choice;
+pub mod clip;
+pub mod ddim;
+pub mod folder;
+pub mod handshake;
 mod kernels;
 pub mod layer;
+pub mod linalg;
+pub mod noise;
 pub mod ops;
+mod parts;
+pub mod pictures;
+pub mod sampler;
+pub mod text;
+pub mod tokenizer;
+pub mod train;
+pub mod unet;
+pub mod vae;
+pub mod value;
+pub mod weights;
