@@ -1,4 +1,7 @@
 //! Diffusion models, schedulers, adapters and their kernels on candle. No node in sight: nodes are thin and live in `nodes/*`.
 
+pub mod adapter;
 pub mod layer;
+pub mod linalg;
 pub mod ops;
+pub mod train;
