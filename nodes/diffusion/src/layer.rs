@@ -53,6 +53,19 @@ pub enum LayerKind {
     },
 }
 
+/// One linear or convolutional module of a model, as adapters address it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Module path as diffusers names it.
+    pub path: String,
+    /// Linear or convolution.
+    pub kind: LayerKind,
+    /// The weight's shape: (d_out, d_in) or (c_out, c_in, k, k).
+    pub shape: Vec<usize>,
+    /// Whether it has a bias.
+    pub bias: bool,
+}
+
 /// A linear or convolutional layer.
 #[derive(Clone, Debug)]
 pub struct Layer {

@@ -3,5 +3,9 @@
 pub mod adapter;
 pub mod layer;
 pub mod linalg;
+pub mod noise;
 pub mod ops;
+mod parts;
 pub mod train;
+pub mod unet;
+pub mod weights;

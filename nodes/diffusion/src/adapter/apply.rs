@@ -4,6 +4,7 @@ use crate::adapter::Adapter;
 use crate::adapter::names::{ModuleName, Part, UnetLayout, block_of};
 use crate::adapter::para::{self, working_dtype};
 use crate::adapter::subset;
+use crate::unet::Unet;
 use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Error, Result, ResultExt, bail};
 use sha2::{Digest as _, Sha256};
@@ -325,4 +326,73 @@ pub fn fingerprint<'a>(target: &Target, modules: impl IntoIterator<Item = &'a St
 pub fn boundary(target: &Target, path: &str, gamma: f64) -> Result<Option<usize>> {
     let weight = target.weight(&ModuleName::unet(path)).and_then(|name| target.base.get(&name));
     weight.map(|w| subset::rank_boundary(gamma, w.dims())).transpose()
+}
+
+/// A UNet with adapters. Its weights are always computed from the base and the whole list, so that adding
+/// an adapter never builds on rounded weights, and the order is that of [`fold`] whatever the order of calls.
+#[derive(Clone)]
+pub struct AdaptedUnet {
+    /// The UNet without adapters.
+    pub base: Arc<Unet>,
+    /// The adapters, in the order they were applied.
+    pub applied: Vec<Applied>,
+    /// The UNet with them.
+    pub unet: Arc<Unet>,
+}
+
+impl AdaptedUnet {
+    /// A UNet without adapters.
+    pub fn new(base: Arc<Unet>) -> Self {
+        Self {
+            unet: base.clone(),
+            applied: Vec::new(),
+            base,
+        }
+    }
+
+    /// The same UNet with one adapter more, and what the adapter matched. Parts of a LoRA that belong to text
+    /// encoders are counted in [`Coverage::elsewhere`] and left to [`adapt_text`].
+    ///
+    /// # Errors
+    /// Less than full coverage without `allow_partial`, no match at all, or a strength that a PaRa cannot have.
+    pub fn apply(&self, adapter: Arc<Adapter>, options: Options) -> Result<(Self, Coverage)> {
+        let layout = UnetLayout::from(self.base.config());
+        let target = Target {
+            part: Part::Unet,
+            layout: Some(&layout),
+            base: self.base.tensors(),
+        };
+        let coverage = coverage(&adapter, &target);
+        coverage.check(adapter.kind(), options.allow_partial)?;
+        let mut applied = self.applied.clone();
+        applied.push(Applied { adapter, options });
+        let changed = fold(&target, &applied)?;
+        let unet = Arc::new(self.base.with_weights(&changed)?);
+        let base = self.base.clone();
+        Ok((Self { base, applied, unet }, coverage))
+    }
+}
+
+/// The changed weights of one text encoder under a list of adapters, and what the last of them matched.
+/// `base` holds the encoder's own tensors, named `MODULE.weight`.
+///
+/// # Errors
+/// As [`AdaptedUnet::apply`].
+pub fn adapt_text(
+    part: Part,
+    base: &BTreeMap<String, Tensor>,
+    applied: &[Applied],
+) -> Result<(BTreeMap<String, Tensor>, Option<Coverage>)> {
+    let target = Target {
+        part,
+        layout: None,
+        base,
+    };
+    let mut last = None;
+    for Applied { adapter, options } in applied {
+        let found = coverage(adapter, &target);
+        found.check(adapter.kind(), options.allow_partial)?;
+        last = Some(found);
+    }
+    Ok((fold(&target, applied)?, last))
 }

@@ -4,6 +4,7 @@
 //! `input_blocks.4.1.…to_q`, and kohya's files either of them with underscores in place of dots and a
 //! prefix. The block arithmetic follows from the layout of the UNet alone.
 
+use crate::unet::UnetConfig;
 use serde::{Deserialize, Serialize};
 
 /// The model that a module belongs to.
@@ -163,6 +164,22 @@ pub struct UnetLayout {
     pub up: Vec<Block>,
     /// Whether the UNet takes SDXL's added conditioning: its files use sgm names and two text encoders.
     pub sdxl: bool,
+}
+
+impl From<&UnetConfig> for UnetLayout {
+    fn from(config: &UnetConfig) -> Self {
+        let blocks = config.block_out_channels.len();
+        let layers: Vec<usize> = (0..blocks).map(|i| config.layers_per_block.at(i)).collect();
+        let attention = |types: &[String]| -> Vec<bool> {
+            types.iter().map(|t| t.starts_with("CrossAttn")).collect()
+        };
+        Self::new(
+            &layers,
+            &attention(&config.down_block_types),
+            &attention(&config.up_block_types),
+            config.addition_embed_type.is_some(),
+        )
+    }
 }
 
 impl UnetLayout {
