@@ -273,7 +273,7 @@ impl Trainer {
     /// # Errors
     /// Only those of the conversion.
     pub fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
-        let tensor = |p: &Param| Ok(Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu)?);
+        let tensor = |p: &Param| Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu);
         self.params.iter().map(|p| Ok((p.name.clone(), tensor(p)?))).collect()
     }
 

@@ -1,0 +1,270 @@
+//! Training against five recorded steps, finite differences, and itself after a restart.
+
+use crate::common::{assert_close, distance, failure, tensors, tiny};
+use diffusion::adapter::Adapter;
+use diffusion::adapter::apply::{AdaptedUnet, FINGERPRINT, Options as Apply};
+use diffusion::adapter::subset::{GammaScope, RankRule, Subset};
+use diffusion::linalg;
+use diffusion::train::{Batch, Control, Method, Options, Prediction, Schedule, TrainData, Trainer};
+use diffusion::unet::{Added, Unet};
+use sdk::candle_core::{DType, Device, Tensor};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+type Tensors = BTreeMap<String, Tensor>;
+
+/// SDXL's: 1000 steps, the square roots of β evenly from √0.00085 to √0.012.
+fn schedule(prediction: Prediction) -> Schedule {
+    let (low, high) = (0.00085f64.sqrt(), 0.012f64.sqrt());
+    let mut product = 1.0;
+    let alphas = (0..1000).map(|i| {
+        let beta = (low + (high - low) * f64::from(i) / 999.0).powi(2);
+        product *= 1.0 - beta;
+        product
+    });
+    Schedule { alphas_cumprod: alphas.collect(), prediction }
+}
+
+fn data(reference: &Tensors) -> TrainData {
+    let mean = reference["latent"].clone();
+    TrainData {
+        std: (mean.ones_like().unwrap() * 0.1).unwrap(),
+        mean,
+        scaling: 0.5,
+        shift: 0.0,
+        states: reference["prompt_embeds"].clone(),
+        pooled: Some(reference["pooled"].clone()),
+        time_ids: Some(reference["time_ids"].clone()),
+    }
+}
+
+fn small(method: Method) -> Options {
+    Options {
+        method,
+        rule: RankRule { rank: 2, gamma: 0.125, scope: GammaScope::Conv },
+        steps: 6,
+        ..Options::para()
+    }
+}
+
+const PARA: Method = Method::Para { sigma: 1e-4, gate_steps: 0 };
+
+fn batch(reference: &Tensors, latents: &Tensor, noise: Tensor, timesteps: Vec<usize>) -> Batch {
+    Batch {
+        latents: latents.clone(),
+        noise,
+        timesteps,
+        states: reference["prompt_embeds"].clone(),
+        added: Some(Added {
+            pooled: reference["pooled"].clone(),
+            time_ids: reference["time_ids"].clone(),
+        }),
+    }
+}
+
+fn part(all: &Tensors, prefix: &str) -> Tensors {
+    let named = all.iter().filter_map(|(n, t)| Some((n.strip_prefix(prefix)?.to_string(), t.clone())));
+    named.collect()
+}
+
+#[test]
+fn five_steps_of_para_equal_torch() {
+    let (unet, reference) = tiny();
+    let recorded = tensors("para_train_step.safetensors");
+    let mut trainer = Trainer::new(unet, schedule(Prediction::Epsilon), data(&reference), small(PARA)).unwrap();
+    let (start, end, first) = (part(&recorded, "B0."), part(&recorded, "B5."), part(&recorded, "grad."));
+    let trained: Vec<_> = trainer.modules().map(|(p, _)| p.to_string()).collect();
+    assert_eq!(trained.len(), start.len());
+    trainer.set_weights(&start).unwrap();
+    let (losses, norms): (Vec<f32>, Vec<f32>) = (recorded["loss"].to_vec1().unwrap(), recorded["grad_norm"].to_vec1().unwrap());
+    let timesteps: Vec<Vec<i64>> = recorded["timesteps"].to_vec2().unwrap();
+    for step in 0..5 {
+        let noise = recorded["noise"].get(step).unwrap();
+        let t = timesteps[step].iter().map(|t| *t as usize).collect();
+        let batch = batch(&reference, &recorded["x0"], noise, t);
+        if step == 0 {
+            let (_, gradients) = trainer.gradients(&batch).unwrap();
+            let worst = first.iter().map(|(n, g)| (distance(&gradients[n], g), n)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+            println!("worst gradient {worst:?}");
+            assert!(worst.0 < 1e-3, "gradient {worst:?}");
+        }
+        let progress = trainer.step_with(&batch).unwrap();
+        let (loss, norm) = (f64::from(losses[step]), f64::from(norms[step]));
+        println!("step {step}: loss {} of {loss}, norm {} of {norm}", progress.loss, progress.gradient_norm);
+        assert!((progress.loss - loss).abs() < 1e-4 * loss, "step {step}: loss {} of {loss}", progress.loss);
+        assert!((progress.gradient_norm - norm).abs() < 1e-2 * norm, "step {step}: norm {} of {norm}", progress.gradient_norm);
+    }
+    let weights = trainer.weights().unwrap();
+    let moved = |w: &Tensors, n: &String| (&w[n] - &start[n]).unwrap();
+    let worst = trained.iter().map(|n| (distance(&moved(&weights, n), &moved(&end, n)), n)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+    println!("worst movement {worst:?}");
+    assert!(worst.0 < 0.02, "B5 - B0: {worst:?}");
+}
+
+/// Perturbs one value of one trained tensor, and compares the slope of the loss with the gradient.
+fn slopes(trainer: &mut Trainer, batch: &Batch, name: &str, index: usize, step: f64) -> (f64, f64) {
+    let (_, gradients) = trainer.gradients(batch).unwrap();
+    let value = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let start = trainer.weights().unwrap()[name].clone();
+    let mut loss_at = |delta: f64| {
+        let mut values = value(&start);
+        values[index] = (f64::from(values[index]) + delta) as f32;
+        let moved = Tensor::from_vec(values, start.dims(), &Device::Cpu).unwrap();
+        trainer.set_weights(&BTreeMap::from([(name.to_string(), moved)])).unwrap();
+        trainer.gradients(batch).unwrap().0
+    };
+    let slope = (loss_at(step) - loss_at(-step)) / (2.0 * step);
+    loss_at(0.0);
+    (slope, f64::from(value(&gradients[name])[index]))
+}
+
+#[test]
+fn gradients_equal_finite_differences() {
+    let (unet, reference) = tiny();
+    // In f64, so that differences of losses mean something.
+    let tensors = unet.tensors().iter().map(|(n, t)| (n.clone(), t.to_dtype(DType::F64).unwrap()));
+    let unet = Arc::new(Unet::new(unet.config().clone(), tensors.collect()).unwrap());
+    let noise = reference["ddim_init_noise"].clone();
+    let lora = Options { rule: RankRule { rank: 2, gamma: 1.0, scope: GammaScope::All }, ..small(Method::Lora { alpha: 4.0 }) };
+    for (options, prediction) in [
+        (lora.clone(), Prediction::Epsilon),
+        (Options { snr_gamma: Some(5.0), ..lora }, Prediction::Velocity),
+        (small(Method::Para { sigma: 1.0, gate_steps: 0 }), Prediction::Epsilon),
+    ] {
+        let mut trainer = Trainer::new(unet.clone(), schedule(prediction), data(&reference), options.clone()).unwrap();
+        let batch = batch(&reference, &reference["latent"], noise.clone(), vec![401, 100]);
+        let names: Vec<String> = trainer.weights().unwrap().into_keys().collect();
+        if matches!(options.method, Method::Lora { .. }) {
+            // `up` starts at zero, which would leave the gradient of `down` zero.
+            let weights = trainer.weights().unwrap().into_iter();
+            let ups = weights.filter(|(n, _)| n.ends_with(".up")).map(|(n, t)| (n, (t + 0.05).unwrap()));
+            trainer.set_weights(&ups.collect()).unwrap();
+        }
+        let mut seen = 0;
+        for name in names.iter().filter(|n| n.contains("conv1") || n.contains("to_out.0") || n.contains("time_emb_proj")).step_by(9) {
+            let (slope, gradient) = slopes(&mut trainer, &batch, name, 3, 1e-3);
+            let error = (slope - gradient).abs() / (slope.abs() + gradient.abs() + 1e-5);
+            println!("{name}: slope {slope:e}, gradient {gradient:e}");
+            assert!(error < 1e-2, "{name}: slope {slope:e}, gradient {gradient:e}");
+            seen += usize::from(gradient.abs() > 1e-5);
+        }
+        assert!(seen >= 3, "only {seen} gradients are large enough to mean anything");
+    }
+}
+
+#[test]
+fn a_resumed_training_repeats_every_bit() {
+    let (unet, reference) = tiny();
+    for method in [PARA, Method::Lora { alpha: 2.0 }] {
+        let options = Options { batch: 2, warmup: 4, seed: 5, ..small(method) };
+        let new = || Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), options.clone()).unwrap();
+        let bytes = |t: &Trainer| t.adapter().unwrap().to_bytes().unwrap();
+        let mut straight = new();
+        straight.run(|_, _| Ok(Control::Continue)).unwrap();
+        assert_eq!(straight.step_count(), 6);
+        let mut half = new();
+        let start = bytes(&half);
+        half.run(|_, p| Ok(if p.step == 3 { Control::Stop } else { Control::Continue })).unwrap();
+        assert_eq!(half.step_count(), 3);
+        let state = half.state_bytes().unwrap();
+        let mut resumed = new();
+        resumed.restore(&state).unwrap();
+        assert_eq!(resumed.losses(), half.losses());
+        resumed.run(|_, _| Ok(Control::Continue)).unwrap();
+        assert_eq!(resumed.losses(), straight.losses());
+        assert_eq!(bytes(&resumed), bytes(&straight));
+        assert_eq!(resumed.state_bytes().unwrap(), straight.state_bytes().unwrap());
+        assert_ne!(bytes(&straight), start);
+        // Another seed is another training, and its state is not taken.
+        let other = Options { seed: 6, ..options.clone() };
+        let mut other = Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), other).unwrap();
+        let before = other.state_bytes().unwrap();
+        assert!(failure(other.restore(&state)).contains("other options"));
+        assert_eq!(other.state_bytes().unwrap(), before);
+        assert!(failure(new().restore(&state[..state.len() - 9])).contains("truncated"));
+    }
+}
+
+#[test]
+fn training_lowers_the_loss_and_the_file_does_what_was_trained() {
+    let (unet, reference) = tiny();
+    for method in [PARA, Method::Lora { alpha: 2.0 }] {
+        let options = Options { steps: 12, lr: 1e-2, ..small(method) };
+        let mut trainer = Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), options).unwrap();
+        let fixed = batch(&reference, &reference["latent"], reference["ddim_init_noise"].clone(), vec![500, 300]);
+        let losses: Vec<f64> = (0..12).map(|_| trainer.step_with(&fixed).unwrap().loss).collect();
+        assert!(losses[11] < 0.97 * losses[0], "{method:?}: {losses:?}");
+        // The applied adapter gives the loss that the hooks gave.
+        let (trained, _) = trainer.gradients(&fixed).unwrap();
+        let adapter = Arc::new(Adapter::from_bytes(&trainer.adapter().unwrap().to_bytes().unwrap()).unwrap());
+        let (adapted, coverage) = AdaptedUnet::new(unet.clone()).apply(adapter.clone(), Apply::default()).unwrap();
+        assert!(coverage.is_full() && coverage.warnings.is_empty());
+        let alphas = schedule(Prediction::Epsilon).alphas_cumprod;
+        let level = |f: &dyn Fn(f64) -> f64| Tensor::new(vec![f(alphas[500]) as f32, f(alphas[300]) as f32], &Device::Cpu).unwrap().reshape((2, 1, 1, 1)).unwrap();
+        let noisy = (fixed.latents.broadcast_mul(&level(&f64::sqrt)).unwrap() + fixed.noise.broadcast_mul(&level(&|a| (1.0 - a).sqrt())).unwrap()).unwrap();
+        let t = Tensor::new(&[500f32, 300.0], &Device::Cpu).unwrap();
+        let hooks = diffusion::layer::Hooks::none();
+        let out = adapted.unet.forward(&noisy, &t, &fixed.states, fixed.added.as_ref(), &hooks).unwrap();
+        let loss = (out - &fixed.noise).unwrap().sqr().unwrap().mean_all().unwrap().to_scalar::<f32>().unwrap();
+        assert!((f64::from(loss) - trained).abs() < 1e-4 * trained, "{method:?}: {loss} of {trained}");
+        // Trained on these weights: on others the report says so.
+        if let Some(para) = adapter.paras().first() {
+            assert_eq!(para.info[FINGERPRINT].len(), 32);
+            let changed = unet.tensors().iter().map(|(n, t)| (n.clone(), (t * 1.5).unwrap())).collect();
+            let other = AdaptedUnet::new(Arc::new(unet.with_weights(&changed).unwrap()));
+            assert_eq!(other.apply(adapter, Apply::default()).unwrap().1.warnings.len(), 1);
+        }
+    }
+}
+
+#[test]
+fn a_gate_starts_from_the_base_model() {
+    let (unet, reference) = tiny();
+    let new = |method| Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), small(method)).unwrap();
+    let fixed = batch(&reference, &reference["latent"], reference["ddim_init_noise"].clone(), vec![500, 300]);
+    // A LoRA starts as the base model, its `up` being zero.
+    let (base, _) = new(Method::Lora { alpha: 1.0 }).gradients(&fixed).unwrap();
+    let (gated, _) = new(Method::Para { sigma: 1e-4, gate_steps: 3 }).gradients(&fixed).unwrap();
+    let (plain, _) = new(PARA).gradients(&fixed).unwrap();
+    assert!((base - gated).abs() < 1e-6 * base, "{base} {gated}");
+    assert!((base - plain).abs() > 1e-3 * base, "{base} {plain}");
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused() {
+    let (unet, reference) = tiny();
+    let new = |options: Options, data: TrainData| failure(Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data, options).map(|_| ()));
+    let all = || data(&reference);
+    assert!(new(small(Method::Para { sigma: 0.0, gate_steps: 0 }), all()).contains("exactly zero"));
+    assert!(new(Options { batch: 0, ..small(PARA) }, all()).contains("batch"));
+    assert!(new(Options { lr: f64::NAN, ..small(PARA) }, all()).contains("lr"));
+    assert!(new(Options { snr_gamma: Some(-1.0), ..small(PARA) }, all()).contains("snr_gamma"));
+    let none = RankRule { rank: 2, gamma: 0.0, scope: GammaScope::All };
+    assert!(new(Options { rule: none, ..small(PARA) }, all()).contains("no module to train"));
+    assert!(new(small(PARA), TrainData { time_ids: None, ..all() }).contains("both"));
+    let wrong = TrainData { states: reference["prompt_embeds"].repeat((2, 1, 1)).unwrap(), ..all() };
+    assert!(new(small(PARA), wrong).contains("4 prompts for 2 pictures"));
+    let diverged = TrainData { mean: (reference["latent"].clone() * f64::NAN).unwrap(), ..all() };
+    let mut trainer = Trainer::new(unet.clone(), schedule(Prediction::Epsilon), diverged, small(PARA)).unwrap();
+    assert!(failure(trainer.step()).contains("step 1"));
+    let last = Options { subset: Subset::ExCAHLLast, ..small(PARA) };
+    let trainer = Trainer::new(unet.clone(), schedule(Prediction::Epsilon), all(), last).unwrap();
+    assert_eq!(trainer.modules().collect::<Vec<_>>(), [("mid_block.resnets.1.conv2", 2)]);
+}
+
+#[test]
+fn starting_values_follow_the_seed() {
+    let (unet, reference) = tiny();
+    let weights = |seed| {
+        let options = Options { seed, ..small(PARA) };
+        Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), options).unwrap().weights().unwrap()
+    };
+    let (a, b, c) = (weights(1), weights(1), weights(2));
+    for (name, value) in &a {
+        assert_close(name, value, &b[name], 0.0);
+        assert!(distance(value, &c[name]) > 0.1);
+        let m = linalg::matrix(value).unwrap();
+        let deviation = m.norm_l2() / ((m.nrows() * m.ncols()) as f64).sqrt();
+        assert!((3e-5..3e-4).contains(&deviation), "{name}: {deviation:e}");
+    }
+}
