@@ -347,6 +347,16 @@ impl Trainer {
         Ok((loss, named.collect::<Result<_>>()?))
     }
 
+    /// How far the projection has faded in, 0 to 1.
+    fn gate(&self) -> f64 {
+        match self.options.method {
+            Method::Para { gate_steps, .. } if gate_steps > 0 => {
+                (self.losses.len() as f64 / gate_steps as f64).min(1.0)
+            }
+            _ => 1.0,
+        }
+    }
+
     fn backward(&self, batch: &Batch) -> Result<(f64, Vec<Vec<f32>>)> {
         let (device, model) = (self.unet.device(), self.unet.dtype());
         let precise = para::working_dtype(model);
@@ -356,7 +366,7 @@ impl Trainer {
         let leaf = |tensor: Tensor| Var::from_tensor(&tensor.to_dtype(precise)?.to_device(device)?);
         for (index, site) in self.sites.iter().enumerate() {
             let hook: Arc<dyn Hook> = match self.options.method {
-                Method::Para { gate_steps, .. } => {
+                Method::Para { .. } => {
                     let param = &self.params[index];
                     let values: Vec<f64> = param.value.iter().map(|v| f64::from(*v)).collect();
                     let b = linalg::from_rows(&values, param.shape[0], param.shape[1])?;
@@ -364,9 +374,7 @@ impl Trainer {
                     let var = leaf(linalg::tensor(&q, DType::F64)?)?;
                     leaves.push(var.clone());
                     bases.push((q, r));
-                    let done = self.losses.len() as f64;
-                    let strength = if gate_steps > 0 { (done / gate_steps as f64).min(1.0) } else { 1.0 };
-                    Arc::new(ParaHook { q: var.as_tensor().clone(), strength })
+                    Arc::new(ParaHook { q: var.as_tensor().clone(), strength: self.gate() })
                 }
                 Method::Lora { alpha } => {
                     let [down, up] = [2 * index, 2 * index + 1].map(|i| &self.params[i]);
@@ -388,9 +396,14 @@ impl Trainer {
         let mut gradients = Vec::with_capacity(leaves.len());
         for (index, var) in leaves.iter().enumerate() {
             let param = &self.params[index];
-            let gradient = store.remove(var.as_tensor()).ok_or_else(|| {
-                Error::msg(format!("no gradient reaches {}: its output is not used in the model", param.name))
-            })?;
+            let Some(gradient) = store.remove(var.as_tensor()) else {
+                if self.gate() == 0.0 {
+                    // A closed gate lets nothing through.
+                    gradients.push(vec![0.0; param.value.len()]);
+                    continue;
+                }
+                bail!("no gradient reaches {}: its output is not used in the model", param.name);
+            };
             let values = match bases.get(index) {
                 Some((q, r)) => {
                     let b = para::basis_gradient(q, r, &linalg::matrix(&gradient)?);

@@ -67,38 +67,51 @@ fn part(all: &Tensors, prefix: &str) -> Tensors {
     named.collect()
 }
 
+fn in_f64(unet: &Unet) -> Arc<Unet> {
+    let tensors = unet.tensors().iter().map(|(n, t)| (n.clone(), t.to_dtype(DType::F64).unwrap()));
+    Arc::new(Unet::new(unet.config().clone(), tensors.collect()).unwrap())
+}
+
+fn worst<'a>(distances: impl Iterator<Item = (f64, &'a String)>) -> (f64, &'a String) {
+    distances.max_by(|a, b| a.0.total_cmp(&b.0)).unwrap()
+}
+
+/// The reference was computed in f64. Rounding in f32 turns a few of Adam's nearly zero updates around.
 #[test]
 fn five_steps_of_para_equal_torch() {
     let (unet, reference) = tiny();
     let recorded = tensors("para_train_step.safetensors");
-    let mut trainer = Trainer::new(unet, schedule(Prediction::Epsilon), data(&reference), small(PARA)).unwrap();
     let (start, end, first) = (part(&recorded, "B0."), part(&recorded, "B5."), part(&recorded, "grad."));
-    let trained: Vec<_> = trainer.modules().map(|(p, _)| p.to_string()).collect();
-    assert_eq!(trained.len(), start.len());
-    trainer.set_weights(&start).unwrap();
-    let (losses, norms): (Vec<f32>, Vec<f32>) = (recorded["loss"].to_vec1().unwrap(), recorded["grad_norm"].to_vec1().unwrap());
+    let series = |name: &str| recorded[name].to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
+    let (losses, norms) = (series("loss"), series("grad_norm"));
     let timesteps: Vec<Vec<i64>> = recorded["timesteps"].to_vec2().unwrap();
-    for step in 0..5 {
-        let noise = recorded["noise"].get(step).unwrap();
-        let t = timesteps[step].iter().map(|t| *t as usize).collect();
-        let batch = batch(&reference, &recorded["x0"], noise, t);
-        if step == 0 {
-            let (_, gradients) = trainer.gradients(&batch).unwrap();
-            let worst = first.iter().map(|(n, g)| (distance(&gradients[n], g), n)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-            println!("worst gradient {worst:?}");
-            assert!(worst.0 < 1e-3, "gradient {worst:?}");
+    for (unet, loss_limit, norm_limit, movement_limit) in [(in_f64(&unet), 1e-6, 1e-3, 2e-3), (unet, 1e-4, 2e-2, 0.02)] {
+        let mut trainer = Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), small(PARA)).unwrap();
+        let trained: Vec<_> = trainer.modules().map(|(p, _)| p.to_string()).collect();
+        assert_eq!(trained.len(), start.len());
+        trainer.set_weights(&start).unwrap();
+        for step in 0..5 {
+            let t = timesteps[step].iter().map(|t| *t as usize).collect();
+            let batch = batch(&reference, &recorded["x0"], recorded["noise"].get(step).unwrap(), t);
+            if step == 0 {
+                let (_, gradients) = trainer.gradients(&batch).unwrap();
+                let worst = worst(first.iter().map(|(n, g)| (distance(&gradients[n], g), n)));
+                println!("worst gradient {worst:?}");
+                assert!(worst.0 < 1e-3, "gradient {worst:?}");
+            }
+            let progress = trainer.step_with(&batch).unwrap();
+            let error = (progress.loss / losses[step] - 1.0).abs();
+            let norm_error = (progress.gradient_norm / norms[step] - 1.0).abs();
+            println!("step {step}: loss off by {error:.1e}, norm by {norm_error:.1e}");
+            assert!(error < loss_limit, "step {step}: loss off by {error:e}");
+            assert!(norm_error < norm_limit, "step {step}: norm off by {norm_error:e}");
         }
-        let progress = trainer.step_with(&batch).unwrap();
-        let (loss, norm) = (f64::from(losses[step]), f64::from(norms[step]));
-        println!("step {step}: loss {} of {loss}, norm {} of {norm}", progress.loss, progress.gradient_norm);
-        assert!((progress.loss - loss).abs() < 1e-4 * loss, "step {step}: loss {} of {loss}", progress.loss);
-        assert!((progress.gradient_norm - norm).abs() < 1e-2 * norm, "step {step}: norm {} of {norm}", progress.gradient_norm);
+        let weights = trainer.weights().unwrap();
+        let moved = |w: &Tensors, n: &String| (&w[n] - &start[n]).unwrap();
+        let worst = worst(trained.iter().map(|n| (distance(&moved(&weights, n), &moved(&end, n)), n)));
+        println!("worst movement {worst:?}");
+        assert!(worst.0 < movement_limit, "B5 - B0: {worst:?}");
     }
-    let weights = trainer.weights().unwrap();
-    let moved = |w: &Tensors, n: &String| (&w[n] - &start[n]).unwrap();
-    let worst = trained.iter().map(|n| (distance(&moved(&weights, n), &moved(&end, n)), n)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-    println!("worst movement {worst:?}");
-    assert!(worst.0 < 0.02, "B5 - B0: {worst:?}");
 }
 
 /// Perturbs one value of one trained tensor, and compares the slope of the loss with the gradient.
@@ -122,8 +135,7 @@ fn slopes(trainer: &mut Trainer, batch: &Batch, name: &str, index: usize, step: 
 fn gradients_equal_finite_differences() {
     let (unet, reference) = tiny();
     // In f64, so that differences of losses mean something.
-    let tensors = unet.tensors().iter().map(|(n, t)| (n.clone(), t.to_dtype(DType::F64).unwrap()));
-    let unet = Arc::new(Unet::new(unet.config().clone(), tensors.collect()).unwrap());
+    let unet = in_f64(&unet);
     let noise = reference["ddim_init_noise"].clone();
     let lora = Options { rule: RankRule { rank: 2, gamma: 1.0, scope: GammaScope::All }, ..small(Method::Lora { alpha: 4.0 }) };
     for (options, prediction) in [
