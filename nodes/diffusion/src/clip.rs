@@ -75,14 +75,19 @@ impl ClipConfig {
     /// No JSON, a wrong type, an unknown activation, heads that do not divide the width.
     pub fn from_json(text: &str) -> Result<Self> {
         let config: Self = serde_json::from_str(text)?;
-        let (width, heads) = (config.hidden_size, config.num_attention_heads);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let (width, heads) = (self.hidden_size, self.num_attention_heads);
         if heads == 0 || width % heads != 0 {
             bail!("`num_attention_heads` {heads} does not divide `hidden_size` {width}");
         }
-        if config.num_hidden_layers == 0 {
+        if self.num_hidden_layers == 0 {
             bail!("`num_hidden_layers` is 0, expected at least 1");
         }
-        Ok(config)
+        Ok(())
     }
 
     fn projects(&self) -> bool {
@@ -198,6 +203,7 @@ impl ClipText {
     /// # Errors
     /// Missing, unexpected or misshapen tensors, all in one message.
     pub fn new(config: ClipConfig, tensors: BTreeMap<String, Tensor>) -> Result<Self> {
+        config.check()?;
         let tensors: BTreeMap<String, Tensor> = tensors
             .into_iter()
             .filter(|(name, _)| !name.ends_with("position_ids"))

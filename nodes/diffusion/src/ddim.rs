@@ -184,7 +184,7 @@ impl Ddim {
         let final_alpha = if config.set_alpha_to_one {
             1.0
         } else {
-            alphas_cumprod[0]
+            alphas_cumprod.first().copied().unwrap_or(1.0)
         };
         Self {
             config,
@@ -376,7 +376,7 @@ fn timesteps(config: &DdimConfig, steps: usize) -> Result<Vec<usize>> {
 /// `torch.linspace` in f32, which counts from both ends.
 fn linspace(start: f64, end: f64, n: usize) -> Vec<f32> {
     let (start, end) = (start as f32, end as f32);
-    let gap = (end - start) / (n - 1) as f32;
+    let gap = (end - start) / n.saturating_sub(1).max(1) as f32;
     (0..n)
         .map(|i| {
             if i < n / 2 {

@@ -82,8 +82,13 @@ impl VaeConfig {
             }
         }
         let config: Self = serde_json::from_str(text)?;
-        let groups = config.norm_num_groups;
-        if config.block_out_channels.is_empty() {
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let groups = self.norm_num_groups;
+        if self.block_out_channels.is_empty() {
             bail!("`block_out_channels` is empty, expected the channels of at least one block");
         }
         if let Some(odd) = config
@@ -93,7 +98,7 @@ impl VaeConfig {
         {
             bail!("`norm_num_groups` {groups} does not divide {odd} channels");
         }
-        Ok(config)
+        Ok(())
     }
 
     /// How many times smaller latents are than pictures, in each direction.
@@ -145,6 +150,7 @@ impl Vae {
     /// # Errors
     /// Missing, unexpected or misshapen tensors, all in one message.
     pub fn new(config: VaeConfig, tensors: BTreeMap<String, Tensor>) -> Result<Self> {
+        config.check()?;
         let tensors = tensors
             .into_iter()
             .map(|(name, tensor)| current(name, &tensor))
