@@ -178,7 +178,7 @@ impl Generator {
     fn normal_blocks(&mut self, count: usize) -> Vec<f32> {
         let mut values: Vec<f32> = (0..count).map(|_| self.uniform()).collect();
         values.chunks_exact_mut(16).for_each(box_muller);
-        if count % 16 != 0 {
+        if !count.is_multiple_of(16) {
             let last = &mut values[count - 16..];
             last.iter_mut().for_each(|v| *v = self.uniform());
             box_muller(last);

@@ -176,7 +176,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// `tensors` with some replaced by others of the same shape; the rest is shared.
+/// `tensors` with some replaced by others of the same shape, which take over type and device; the rest is shared.
 ///
 /// # Errors
 /// A name that is not there, or another shape.
@@ -198,7 +198,7 @@ pub(crate) fn replaced(
                 "the new tensor for `{name}` has shape {found:?}, expected {expected:?}"
             )));
         }
-        *old = new.clone();
+        *old = new.to_dtype(old.dtype())?.to_device(old.device())?;
     }
     Ok(all)
 }

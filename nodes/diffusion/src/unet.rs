@@ -26,6 +26,19 @@ pub struct Added {
     pub time_ids: Tensor,
 }
 
+impl Added {
+    /// Pooled text (n, p) for whole, uncropped pictures of `height` × `width` pixels.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn for_size(pooled: Tensor, height: usize, width: usize) -> Result<Self> {
+        let (h, w) = (height as f32, width as f32);
+        let row = Tensor::new(&[[h, w, 0.0, 0.0, h, w]], pooled.device())?;
+        let time_ids = row.broadcast_as((pooled.dim(0)?, 6))?.contiguous()?;
+        Ok(Self { pooled, time_ids })
+    }
+}
+
 /// A UNet with its weights.
 #[derive(Clone, Debug)]
 pub struct Unet {

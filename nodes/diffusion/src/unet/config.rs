@@ -267,7 +267,7 @@ impl UnetConfig {
                 bail!("block {i}: {heads} attention heads do not divide {channels} channels");
             }
         }
-        if self.conv_in_kernel % 2 == 0 || self.conv_out_kernel % 2 == 0 {
+        if self.conv_in_kernel.is_multiple_of(2) || self.conv_out_kernel.is_multiple_of(2) {
             bail!(
                 "`conv_in_kernel` {} and `conv_out_kernel` {} must be odd",
                 self.conv_in_kernel,

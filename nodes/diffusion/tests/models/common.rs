@@ -66,3 +66,37 @@ pub(crate) fn failure<T>(result: sdk::Result<T>) -> String {
         Err(error) => format!("{error:#}"),
     }
 }
+
+/// A tiny model's folder.
+pub(crate) fn folder(family: &str) -> diffusion::folder::ModelFolder {
+    diffusion::folder::ModelFolder::open(fixture(family)).unwrap()
+}
+
+/// A list of strings from the reference's metadata.
+pub(crate) fn strings(expected: &Weights, key: &str) -> Vec<String> {
+    serde_json::from_str(&expected.metadata()[key]).unwrap()
+}
+
+/// A number from the reference's metadata.
+pub(crate) fn number(expected: &Weights, key: &str) -> f64 {
+    expected.metadata()[key].parse().unwrap()
+}
+
+/// A copy of a folder that a test may break.
+pub(crate) fn copy(from: &std::path::Path) -> tempfile::TempDir {
+    fn fill(from: &std::path::Path, to: &std::path::Path) {
+        for entry in std::fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let target = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                std::fs::create_dir(&target).unwrap();
+                fill(&entry.path(), &target);
+            } else {
+                std::fs::copy(entry.path(), target).unwrap();
+            }
+        }
+    }
+    let to = tempfile::tempdir().unwrap();
+    fill(from, to.path());
+    to
+}

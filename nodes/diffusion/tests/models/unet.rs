@@ -305,7 +305,7 @@ fn slopes(unet: &Unet, reference: &Weights, path: &str, size: (usize, usize)) ->
     let gain = Var::from_tensor(&direction.zeros_like().unwrap()).unwrap();
     let grads = loss(gain.as_tensor()).backward().unwrap();
     let dot = (grads.get(gain.as_tensor()).expect("a gradient") * &direction).unwrap();
-    let step = 1e-5;
+    let step = 1e-6;
     let at = |s: f64| number(loss(&(&direction * s).unwrap()));
     (
         number(dot.sum_all().unwrap()),
