@@ -17,6 +17,7 @@ use crate::adapter::lora::{Lora, LoraModule};
 use crate::adapter::names::{ModuleName, Part, UnetLayout};
 use crate::adapter::para::{self, Para};
 use crate::adapter::subset::{RankRule, Subset};
+use crate::ddim::{Ddim, Prediction};
 use crate::layer::{Hook, Hooks};
 use crate::linalg;
 use crate::noise::Generator;
@@ -122,24 +123,6 @@ impl Options {
     }
 }
 
-/// What the UNet is taught to predict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prediction {
-    /// The noise.
-    Epsilon,
-    /// The velocity, √ᾱ·noise − √(1−ᾱ)·x₀.
-    Velocity,
-}
-
-/// How noise is added.
-#[derive(Clone, Debug)]
-pub struct Schedule {
-    /// ᾱ of each timestep.
-    pub alphas_cumprod: Vec<f64>,
-    /// What the model predicts.
-    pub prediction: Prediction,
-}
-
 /// A finished step.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
@@ -177,7 +160,7 @@ pub struct Trainer {
     unet: Arc<Unet>,
     layout: UnetLayout,
     options: Options,
-    schedule: Schedule,
+    schedule: Ddim,
     data: TrainData,
     sites: Vec<Site>,
     /// One per site (B), or two (down, up).
@@ -192,10 +175,10 @@ impl Trainer {
     ///
     /// # Errors
     /// Options out of range, data that does not fit, a subset without a module.
-    pub fn new(unet: Arc<Unet>, schedule: Schedule, data: TrainData, options: Options) -> Result<Self> {
+    pub fn new(unet: Arc<Unet>, schedule: Ddim, data: TrainData, options: Options) -> Result<Self> {
         options.check()?;
         data.check()?;
-        if schedule.alphas_cumprod.is_empty() {
+        if schedule.alphas_cumprod().is_empty() {
             bail!("the noise schedule has no timestep");
         }
         let layout = UnetLayout::from(unet.config());
@@ -299,7 +282,7 @@ impl Trainer {
     /// # Errors
     /// A loss or gradient that is not finite, failures of the device.
     pub fn step(&mut self) -> Result<Progress> {
-        let steps = self.schedule.alphas_cumprod.len();
+        let steps = self.schedule.alphas_cumprod().len();
         let (queue, generator) = (&mut self.queue, &mut self.generator);
         let device = self.unet.device().clone();
         let batch = data::draw(&self.data, queue, self.options.batch, steps, generator, &device)?;
@@ -420,28 +403,10 @@ impl Trainer {
     fn loss(&self, batch: &Batch, hooks: &Hooks) -> Result<Tensor> {
         let (device, model) = (self.unet.device(), self.unet.dtype());
         let precise = para::working_dtype(model);
-        let total = self.schedule.alphas_cumprod.len();
-        let mut alphas = Vec::with_capacity(batch.timesteps.len());
-        for t in &batch.timesteps {
-            match self.schedule.alphas_cumprod.get(*t) {
-                Some(alpha) => alphas.push(*alpha),
-                None => bail!("timestep {t} is beyond the schedule's {total}"),
-            }
-        }
-        let column = |f: &dyn Fn(f64) -> f64| -> Result<Tensor> {
-            let values: Vec<f64> = alphas.iter().map(|a| f(*a)).collect();
-            Ok(Tensor::new(values, device)?.to_dtype(precise)?.reshape(((), 1, 1, 1))?)
-        };
-        let (signal, noise_level) = (column(&f64::sqrt)?, column(&|a| (1.0 - a).sqrt())?);
         let latents = batch.latents.to_device(device)?.to_dtype(precise)?;
         let noise = batch.noise.to_device(device)?.to_dtype(precise)?;
-        let noisy = (latents.broadcast_mul(&signal)? + noise.broadcast_mul(&noise_level)?)?;
-        let velocity = self.schedule.prediction == Prediction::Velocity;
-        let target = if velocity {
-            (noise.broadcast_mul(&signal)? - latents.broadcast_mul(&noise_level)?)?
-        } else {
-            noise
-        };
+        let noisy = self.schedule.add_noise(&latents, &noise, &batch.timesteps)?;
+        let target = self.schedule.target(&latents, &noise, &batch.timesteps)?;
         let timesteps: Vec<f32> = batch.timesteps.iter().map(|t| *t as f32).collect();
         let timesteps = Tensor::new(timesteps, device)?;
         let states = batch.states.to_device(device)?.to_dtype(model)?;
@@ -450,10 +415,20 @@ impl Trainer {
         let Some(gamma) = self.options.snr_gamma else {
             return Ok(error.mean_all()?);
         };
-        let weights = column(&|a| {
-            let snr = a / (1.0 - a).max(1e-12);
-            snr.min(gamma) / if velocity { snr + 1.0 } else { snr.max(1e-12) }
-        })?;
+        let kind = self.schedule.config().prediction_type;
+        let alphas = self.schedule.alphas_cumprod();
+        let weight = |t: &usize| {
+            // Timesteps were checked by the schedule above.
+            let alpha = alphas.get(*t).copied().unwrap_or(0.0);
+            let snr = alpha / (1.0 - alpha).max(1e-12);
+            match kind {
+                Prediction::Epsilon => snr.min(gamma) / snr.max(1e-12),
+                Prediction::VPrediction => snr.min(gamma) / (snr + 1.0),
+                Prediction::Sample => snr.min(gamma),
+            }
+        };
+        let weights: Vec<f64> = batch.timesteps.iter().map(weight).collect();
+        let weights = Tensor::new(weights, device)?.to_dtype(precise)?.reshape(((), 1, 1, 1))?;
         Ok(error.broadcast_mul(&weights)?.mean_all()?)
     }
 

@@ -4,6 +4,7 @@ use crate::adapter::Adapter;
 use crate::adapter::names::{ModuleName, Part, UnetLayout, block_of};
 use crate::adapter::para::{self, working_dtype};
 use crate::adapter::subset;
+use crate::text::TextEncoders;
 use crate::unet::Unet;
 use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Error, Result, ResultExt, bail};
@@ -395,4 +396,55 @@ pub fn adapt_text(
         last = Some(found);
     }
     Ok((fold(&target, applied)?, last))
+}
+
+/// The text encoders of a model with adapters, computed from the base like [`AdaptedUnet`].
+#[derive(Clone)]
+pub struct AdaptedText {
+    /// The encoders without adapters.
+    pub base: Arc<TextEncoders>,
+    /// The adapters, in the order they were applied.
+    pub applied: Vec<Applied>,
+    /// The encoders with them.
+    pub text: Arc<TextEncoders>,
+}
+
+impl AdaptedText {
+    /// Encoders without adapters.
+    pub fn new(base: Arc<TextEncoders>) -> Self {
+        Self {
+            text: base.clone(),
+            applied: Vec::new(),
+            base,
+        }
+    }
+
+    /// The same encoders with one adapter more, and what it matched in each of them.
+    ///
+    /// # Errors
+    /// As [`AdaptedUnet::apply`]; modules of a second encoder that the model does not have are not matched.
+    pub fn apply(&self, adapter: Arc<Adapter>, options: Options) -> Result<(Self, Vec<Coverage>)> {
+        let encoders = self.base.encoders().len();
+        if encoders < 2 && adapter.touches(Part::Text2) && !options.allow_partial {
+            bail!("the {} changes a second text encoder, and this model has one", adapter.kind(); help: "it was made for SDXL: load its base model, or set allow_partial");
+        }
+        let mut applied = self.applied.clone();
+        applied.push(Applied { adapter, options });
+        let mut text = self.base.as_ref().clone();
+        let mut coverages = Vec::new();
+        for (index, part) in [Part::Text, Part::Text2].into_iter().take(encoders).enumerate() {
+            let base = self.base.encoders()[index].model.tensors();
+            let (changed, coverage) = adapt_text(part, base, &applied)?;
+            if !changed.is_empty() {
+                text = text.with_weights(index, &changed)?;
+            }
+            coverages.extend(coverage);
+        }
+        let adapted = Self {
+            base: self.base.clone(),
+            applied,
+            text: Arc::new(text),
+        };
+        Ok((adapted, coverages))
+    }
 }

@@ -1,9 +1,11 @@
 //! What a training learns from, and how its batches are drawn.
 
 use crate::noise::Generator;
+use crate::text::Encoded;
 use crate::unet::Added;
+use crate::vae::Vae;
 use sdk::candle_core::{DType, Device, Tensor};
-use sdk::{Result, bail};
+use sdk::{Result, ResultExt, bail};
 
 /// Pictures as distributions of latents, with their conditioning, all computed once.
 #[derive(Clone, Debug)]
@@ -12,10 +14,8 @@ pub struct TrainData {
     pub mean: Tensor,
     /// Standard deviations of the posterior, the same shape. A latent is sampled anew in each step.
     pub std: Tensor,
-    /// The VAE's `scaling_factor`: the UNet sees `(latent − shift) · scaling`.
+    /// The VAE's `scaling_factor`: the UNet sees `latent · scaling`.
     pub scaling: f64,
-    /// The VAE's `shift_factor`, 0 if it has none.
-    pub shift: f64,
     /// The encoded prompt of each picture (n, tokens, d), or one for all (1, tokens, d).
     pub states: Tensor,
     /// SDXL's pooled prompt, (n, p) or (1, p).
@@ -25,6 +25,39 @@ pub struct TrainData {
 }
 
 impl TrainData {
+    /// Encodes pictures (n, 3, h, w) in [−1, 1], all of one size, once. `prompts`: one for all, or one each.
+    /// Models with pooled prompts (SDXL) get (h, w, 0, 0, h, w) as time ids.
+    ///
+    /// # Errors
+    /// No picture or prompt, sizes that the VAE cannot halve often enough.
+    pub fn encode(vae: &Vae, pictures: &Tensor, prompts: &[Encoded]) -> Result<Self> {
+        let (n, _, height, width) = pictures.dims4()?;
+        if n == 0 || prompts.is_empty() {
+            bail!("there are {n} pictures and {} prompts to learn from", prompts.len(); help: "connect at least one picture");
+        }
+        let (mut means, mut deviations) = (Vec::new(), Vec::new());
+        for i in 0..n {
+            let posterior = vae.encode(&pictures.narrow(0, i, 1)?).context(|| format!("picture {}", i + 1))?;
+            deviations.push((posterior.logvar * 0.5)?.exp()?);
+            means.push(posterior.mean);
+        }
+        let states: Vec<_> = prompts.iter().map(|p| &p.states).collect();
+        let pooled: Vec<_> = prompts.iter().filter_map(|p| p.pooled.as_ref()).collect();
+        let pooled = if pooled.is_empty() { None } else { Some(Tensor::cat(&pooled, 0)?) };
+        let (h, w) = (height as f32, width as f32);
+        let time_ids = Tensor::new(&[[h, w, 0.0, 0.0, h, w]], pictures.device())?;
+        let data = Self {
+            mean: Tensor::cat(&means, 0)?,
+            std: Tensor::cat(&deviations, 0)?,
+            scaling: vae.scaling_factor(),
+            states: Tensor::cat(&states, 0)?,
+            time_ids: pooled.is_some().then_some(time_ids),
+            pooled,
+        };
+        data.check()?;
+        Ok(data)
+    }
+
     /// The number of pictures.
     pub fn pictures(&self) -> usize {
         self.mean.dims().first().copied().unwrap_or(0)
@@ -112,7 +145,7 @@ pub(super) fn draw(
     let spread = generator.randn(shape.clone())?.to_device(device)?;
     let mean = pick(&data.mean)?.to_dtype(DType::F32)?;
     let latents = (mean + (pick(&data.std)?.to_dtype(DType::F32)? * spread)?)?;
-    let latents = ((latents - data.shift)? * data.scaling)?;
+    let latents = (latents * data.scaling)?;
     let noise = generator.randn(shape)?.to_device(device)?;
     let mut steps = Vec::with_capacity(size);
     for _ in 0..size {

@@ -2,7 +2,7 @@
 
 use crate::common::{assert_close, distance, failure, fixture, para_of, projector, random};
 use diffusion::adapter::Adapter;
-use diffusion::adapter::apply::{Applied, Options, adapt_text};
+use diffusion::adapter::apply::{AdaptedText, Applied, Options, adapt_text};
 use diffusion::adapter::file::{self, Content};
 use diffusion::adapter::lora::LoraModule;
 use diffusion::adapter::names::{ModuleName, Part, UnetLayout};
@@ -224,4 +224,35 @@ fn text_encoders_take_their_part_of_a_lora() {
         assert!(none.is_empty());
         assert_eq!(coverage.unwrap().elsewhere[&Part::Text2], 1);
     }
+}
+
+#[test]
+fn a_lora_of_both_text_encoders_changes_what_they_say() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/");
+    let load = |family: &str| {
+        let folder = diffusion::folder::ModelFolder::open(format!("{folder}{family}")).unwrap();
+        Arc::new(folder.text(DType::F32, &Device::Cpu).unwrap())
+    };
+    let mut generator = diffusion::noise::Generator::manual_seed(8);
+    let mut tensors = Vec::new();
+    for prefix in ["lora_te1", "lora_te2"] {
+        let stem = format!("{prefix}_text_model_encoder_layers_0_self_attn_q_proj");
+        tensors.push((format!("{stem}.lora_down.weight"), generator.randn((2, 16)).unwrap()));
+        tensors.push((format!("{stem}.lora_up.weight"), generator.randn((16, 2)).unwrap()));
+    }
+    let bytes = file::to_bytes(tensors.iter().map(|(n, t)| (n.clone(), t)), &BTreeMap::new()).unwrap();
+    let adapter = Arc::new(Adapter::from_bytes(&bytes).unwrap());
+    let base = AdaptedText::new(load("tiny-sdxl"));
+    let (adapted, coverage) = base.apply(adapter.clone(), Options::default()).unwrap();
+    assert_eq!(coverage.iter().map(|c| c.matched.len()).collect::<Vec<_>>(), [1, 1]);
+    let say = |text: &AdaptedText| text.text.encode("a cat").unwrap();
+    let (before, after) = (say(&base), say(&adapted));
+    for half in [0, 16] {
+        let part = |e: &diffusion::text::Encoded| e.states.narrow(2, half, 16).unwrap().contiguous().unwrap();
+        assert!(distance(&part(&after), &part(&before)) > 1e-3, "encoder with columns from {half}");
+    }
+    let none = base.apply(adapter.clone(), Options { strength: 0.0, ..Options::default() }).unwrap().0;
+    assert_close("scale 0", &say(&none).states, &before.states, 0.0);
+    let one = AdaptedText::new(load("tiny-sd15"));
+    assert!(failure(one.apply(adapter, Options::default()).map(|_| ())).contains("second text encoder"));
 }
