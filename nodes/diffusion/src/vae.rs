@@ -91,7 +91,7 @@ impl VaeConfig {
         if self.block_out_channels.is_empty() {
             bail!("`block_out_channels` is empty, expected the channels of at least one block");
         }
-        if let Some(odd) = config
+        if let Some(odd) = self
             .block_out_channels
             .iter()
             .find(|c| groups == 0 || *c % groups != 0)
