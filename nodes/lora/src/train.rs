@@ -68,13 +68,8 @@ fn train(
     #[default(50)]
     checkpoint_every: usize,
 ) -> Result<(Adapter, Table)> {
-    let resolution = resolution.unwrap_or(model.size.0.min(model.size.1));
-    let data = TrainData::prepare(context, model, text.encoders()?, &vae.0, images, &prompt, resolution)?;
-    let info = [
-        ("para.base_model", model.name.clone()),
-        ("para.instance_prompt", prompt),
-        ("para.resolution", resolution.to_string()),
-    ];
+    let data = TrainData::prepare(context, model, (text.encoders()?, &vae.0), images, &prompt, resolution)?;
+    let info = [("para.base_model", model.name.clone()), ("para.instance_prompt", prompt)];
     let options = Options {
         method: Method::Lora { alpha: alpha.unwrap_or(rank as f64) },
         subset: subset.into(),

@@ -55,7 +55,7 @@ fn ddim(
     let (rows, channels, height, width) = match &start {
         Some(start) => start.dims4()?,
         None => {
-            let (height, width) = (height.unwrap_or(model.size.1), width.unwrap_or(model.size.0));
+            let (height, width) = (height.unwrap_or(model.size.0), width.unwrap_or(model.size.1));
             if height == 0 || width == 0 || height % factor != 0 || width % factor != 0 {
                 sdk::bail!("pictures of {width} x {height} cannot be drawn: expected multiples of {factor}");
             }

@@ -24,7 +24,7 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
     if let Some(folder) = &folder {
         resume(context, folder, &mut trainer);
     }
-    let total = trainer.steps();
+    let total = trainer.options().steps;
     context.progress(trainer.step_count(), total, "");
     let mut stopped = false;
     trainer.run(|trainer, progress| {

@@ -4,10 +4,8 @@ use super::{Prediction, Schedule, TrainData};
 use crate::ddim::{self, Ddim};
 use crate::pictures;
 use crate::text::TextEncoders;
-use crate::unet::Added;
 use crate::vae::Vae;
 use crate::value::Model;
-use sdk::candle_core::Tensor;
 use sdk::{Context, Fit, Images, Result, bail};
 use std::collections::HashMap;
 
@@ -36,51 +34,41 @@ impl TrainData {
     pub fn prepare(
         context: &Context,
         model: &Model,
-        text: &TextEncoders,
-        vae: &Vae,
+        (text, vae): (&TextEncoders, &Vae),
         images: &Images,
         prompt: &str,
-        resolution: usize,
+        resolution: Option<usize>,
     ) -> Result<Self> {
         let factor = vae.config().factor();
+        let resolution = resolution.unwrap_or(model.size.0.min(model.size.1));
         if resolution == 0 || resolution % factor != 0 {
             bail!("resolution {resolution} does not suit the model: expected a multiple of {factor}");
         }
         let sized: Result<Vec<_>> =
             images.items.iter().map(|i| i.resized(resolution, resolution, Fit::Crop)).collect();
         let pixels = pictures::to_tensor(&Images { items: sized? }, factor)?;
-        let device = model.unet.unet.device();
-        let (mut means, mut stds, mut states, mut pooled) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut encoded = HashMap::new();
-        for (index, image) in images.items.iter().enumerate() {
+        for image in &images.items {
             context.check()?;
-            let posterior = vae.encode(&pixels.narrow(0, index, 1)?.to_device(vae.device())?)?;
-            means.push(posterior.mean.clone());
-            stds.push((&posterior.logvar * 0.5)?.exp()?);
             let caption = image.caption.as_deref().unwrap_or(prompt);
             if !encoded.contains_key(caption) {
                 let one = text.encode(caption)?;
                 if let Some(cut) = &one.truncated {
                     context.warn(format!("a caption is too long for the text encoder; left out: {cut}"));
                 }
-                encoded.insert(caption.to_owned(), one);
-            }
-            let encoded = &encoded[caption];
-            states.push(encoded.states.to_device(device)?);
-            if let Some(p) = &encoded.pooled {
-                pooled.push(p.to_device(device)?);
+                encoded.insert(caption, one);
             }
         }
-        let pooled = if pooled.is_empty() { None } else { Some(Tensor::cat(&pooled, 0)?) };
-        let added = pooled.map(|pooled| Added::for_size(pooled, resolution, resolution)).transpose()?;
-        Ok(Self {
-            mean: Tensor::cat(&means, 0)?.to_device(device)?,
-            std: Tensor::cat(&stds, 0)?.to_device(device)?,
-            scaling: vae.scaling_factor(),
-            shift: vae.config().shift_factor.unwrap_or(0.0),
-            states: Tensor::cat(&states, 0)?,
-            time_ids: added.as_ref().map(|added| added.time_ids.clone()),
-            pooled: added.map(|added| added.pooled),
-        })
+        let prompts: Vec<_> =
+            images.items.iter().map(|image| encoded[image.caption.as_deref().unwrap_or(prompt)].clone()).collect();
+        let mut data = Self::encode(vae, &pixels.to_device(vae.device())?, &prompts)?;
+        let device = model.unet.unet.device();
+        for tensor in [&mut data.mean, &mut data.std, &mut data.states] {
+            *tensor = tensor.to_device(device)?;
+        }
+        for tensor in [&mut data.pooled, &mut data.time_ids].into_iter().flatten() {
+            *tensor = tensor.to_device(device)?;
+        }
+        Ok(data)
     }
 }

@@ -23,7 +23,7 @@ pub struct Model {
     pub scheduler: DdimConfig,
     /// Which pipeline it belongs to.
     pub family: Family,
-    /// Width and height that it was trained for, in pixels.
+    /// Height and width that it was trained for, in pixels.
     pub size: (usize, usize),
     /// Pixels for each latent along one side.
     pub vae_factor: usize,

@@ -7,7 +7,11 @@ use quote::{format_ident, quote};
 pub(crate) fn emit(signature: Signature) -> TokenStream {
     let parts = descriptor(&signature);
     let Signature { arguments, outputs, tuple, mut function, .. } = signature;
-    let visibility = &function.vis;
+    // Private functions make nodes that the crate's `plugin!` can name, in whatever module it stands.
+    let visibility = match &function.vis {
+        syn::Visibility::Inherited => syn::parse_quote!(pub(crate)),
+        stated => stated.clone(),
+    };
     let call = &function.sig.ident;
     let node = format_ident!("{}", camel(&call.to_string()));
     let doc = format!("Node type of [`{call}`].");
