@@ -59,7 +59,7 @@ fn apply(
             }
             model = Model { unet, ..model };
         }
-        if adapter.touches(Part::TextEncoder) || adapter.touches(Part::TextEncoder2) {
+        if adapter.touches(Part::Text) || adapter.touches(Part::Text2) {
             match &text {
                 Some(linked) => {
                     let (adapted, changed) = linked.apply(Applied { adapter, options })?;

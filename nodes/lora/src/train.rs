@@ -3,7 +3,8 @@
 use diffusion::adapter::Adapter;
 use diffusion::adapter::subset::RankRule;
 use diffusion::choice::{GammaScope, Subset};
-use diffusion::train::{Method, Options, Schedule, TrainData, Trainer, drive};
+use diffusion::ddim::Ddim;
+use diffusion::train::{Method, Options, TrainData, Trainer, drive};
 use diffusion::value::{Model, Text, VaeModel};
 use sdk::prelude::*;
 
@@ -83,6 +84,6 @@ fn train(
         info: info.map(|(key, value)| (key.to_owned(), value)).into(),
         ..Options::lora()
     };
-    let trainer = Trainer::new(model.unet.unet.clone(), Schedule::of(model)?, data, options)?;
+    let trainer = Trainer::new(model.unet.unet.clone(), Ddim::for_training(model.scheduler.clone()), data, options)?;
     drive(context, trainer, checkpoint_every)
 }

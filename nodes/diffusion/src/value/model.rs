@@ -104,7 +104,7 @@ impl Text {
         all.push(applied.clone());
         let mut encoders = (**base).clone();
         let mut changed = 0;
-        let parts = [Part::TextEncoder, Part::TextEncoder2];
+        let parts = [Part::Text, Part::Text2];
         for (index, part) in parts.into_iter().enumerate() {
             if !applied.adapter.touches(part) && !self.applied.iter().any(|a| a.adapter.touches(part)) {
                 continue;
