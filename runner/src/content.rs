@@ -25,8 +25,14 @@ struct Memo {
 impl Contents {
     /// Remembers hashes in `file`.
     pub fn at(file: PathBuf) -> Self {
-        let memo = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Self { memo: Mutex::new(memo), file: Some(file) }
+        let memo = fs::read(&file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        Self {
+            memo: Mutex::new(memo),
+            file: Some(file),
+        }
     }
 
     /// The hash of a file's bytes, or of a folder's tree (names relative to it, in order; hidden files do not count).
@@ -55,7 +61,12 @@ impl Contents {
         let modified = metadata.modified()?;
         let size = metadata.len();
         let changed = changed(metadata, modified);
-        let memo = self.memo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(path).cloned();
+        let memo = self
+            .memo
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(path)
+            .cloned();
         if let Some(memo) = memo.filter(|memo| memo.size == size && memo.changed == changed) {
             return Ok(memo.content);
         }
@@ -63,10 +74,19 @@ impl Contents {
         hasher.update_reader(File::open(path)?)?;
         let content = hasher.finalize().to_hex().to_string();
         // A file that changed a moment ago may change again within the clock's tick, unnoticed: do not remember it.
-        let settled = SystemTime::now().duration_since(modified).is_ok_and(|age| age > Duration::from_secs(2));
+        let settled = SystemTime::now()
+            .duration_since(modified)
+            .is_ok_and(|age| age > Duration::from_secs(2));
         if settled {
-            let memo = Memo { size, changed, content: content.clone() };
-            self.memo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(path.to_owned(), memo);
+            let memo = Memo {
+                size,
+                changed,
+                content: content.clone(),
+            };
+            self.memo
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .insert(path.to_owned(), memo);
         }
         Ok(content)
     }
@@ -74,10 +94,15 @@ impl Contents {
     /// Writes the memory down. Losing it costs time, never correctness, so failures are not reported.
     pub fn save(&self) {
         let Some(file) = &self.file else { return };
-        let mut memo = self.memo.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let mut memo = self
+            .memo
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
         memo.retain(|path, _| path.exists());
-        let before: Option<HashMap<PathBuf, Memo>> =
-            fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let before: Option<HashMap<PathBuf, Memo>> = fs::read(file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if before.as_ref() != Some(&memo)
             && let Ok(bytes) = serde_json::to_vec(&memo)
         {
@@ -88,12 +113,20 @@ impl Contents {
 
 /// Time of the last change of content, and of the entry itself where the system tells (`mv` keeps the former).
 fn changed(metadata: &Metadata, modified: SystemTime) -> u128 {
-    let since = modified.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    let since = modified
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |d| d.as_nanos());
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;
-        let entry = (metadata.ctime() as u128).wrapping_mul(1_000_000_000).wrapping_add(metadata.ctime_nsec() as u128);
-        since.wrapping_mul(31).wrapping_add(entry).wrapping_mul(31).wrapping_add(u128::from(metadata.ino()))
+        let entry = (metadata.ctime() as u128)
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(metadata.ctime_nsec() as u128);
+        since
+            .wrapping_mul(31)
+            .wrapping_add(entry)
+            .wrapping_mul(31)
+            .wrapping_add(u128::from(metadata.ino()))
     }
     #[cfg(not(unix))]
     {
@@ -106,7 +139,10 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     let mut open = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = open.pop() {
         if depth > 32 {
-            return Err(io::Error::other(format!("{} is nested more than 32 folders deep", folder.display())));
+            return Err(io::Error::other(format!(
+                "{} is nested more than 32 folders deep",
+                folder.display()
+            )));
         }
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
@@ -132,7 +168,10 @@ mod tests {
     fn content_counts_and_age_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let contents = Contents::at(folder.path().join(".memo.json"));
-        let (tree, file) = (folder.path().join("model"), folder.path().join("model/unet/a.bin"));
+        let (tree, file) = (
+            folder.path().join("model"),
+            folder.path().join("model/unet/a.bin"),
+        );
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "one").unwrap();
         let first = contents.of(&tree).unwrap();
@@ -141,7 +180,11 @@ mod tests {
         assert_eq!(contents.of(&tree).unwrap(), first, "touched");
         contents.save();
         let again = Contents::at(folder.path().join(".memo.json"));
-        assert_eq!(again.memo.lock().unwrap().len(), 1, "the hash of a settled file is remembered");
+        assert_eq!(
+            again.memo.lock().unwrap().len(),
+            1,
+            "the hash of a settled file is remembered"
+        );
         assert_eq!(again.of(&tree).unwrap(), first);
 
         // Same size, same modification time: still noticed, by the entry's own time.
@@ -151,6 +194,10 @@ mod tests {
         fs::write(&file, "one").unwrap();
         assert_eq!(again.of(&tree).unwrap(), first, "the same bytes again");
         fs::rename(&file, folder.path().join("model/unet/b.bin")).unwrap();
-        assert_ne!(again.of(&tree).unwrap(), first, "a renamed file in a folder is another folder");
+        assert_ne!(
+            again.of(&tree).unwrap(),
+            first,
+            "a renamed file in a folder is another folder"
+        );
     }
 }

@@ -59,15 +59,23 @@ pub fn execute(steps: &Steps<'_>, provenance: &Provenance, control: &Control) ->
             break;
         }
         if attempt == RESTARTS {
-            return Err(Failure::system("results in the store are damaged as fast as they are written")
-                .help("check the disk, or name another store with --store"));
+            return Err(Failure::system(
+                "results in the store are damaged as fast as they are written",
+            )
+            .help("check the disk, or name another store with --store"));
         }
         let text = "a result in the store was damaged; it is made again".into();
-        control.sink.event(Event::Log { node: None, level: Level::Warning, text });
+        control.sink.event(Event::Log {
+            node: None,
+            level: Level::Warning,
+            text,
+        });
     }
     totals.seconds = started.elapsed().as_secs_f64();
     totals.cancelled = control.cancel.load(Ordering::Relaxed);
-    control.sink.event(Event::RunFinished { summary: totals.clone() });
+    control.sink.event(Event::RunFinished {
+        summary: totals.clone(),
+    });
     Ok(totals)
 }
 
@@ -119,9 +127,18 @@ impl<'a> Run<'a> {
         let count = checked.nodes.len();
         let mut consumers = vec![Vec::new(); count];
         let mut unknown = vec![0; count];
-        for (index, node) in checked.nodes.iter().enumerate().filter(|(index, _)| steps.wanted[*index]) {
-            let mut sources: Vec<usize> =
-                node.inputs.iter().flat_map(|input| &input.links).map(|link| link.node).collect();
+        for (index, node) in checked
+            .nodes
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| steps.wanted[*index])
+        {
+            let mut sources: Vec<usize> = node
+                .inputs
+                .iter()
+                .flat_map(|input| &input.links)
+                .map(|link| link.node)
+                .collect();
             sources.sort_unstable();
             sources.dedup();
             unknown[index] = sources.len();
@@ -130,8 +147,12 @@ impl<'a> Run<'a> {
             }
         }
         let uses = consumers.iter().map(Vec::len).collect();
-        let resolvable =
-            checked.order.iter().copied().filter(|&index| steps.wanted[index] && unknown[index] == 0).collect();
+        let resolvable = checked
+            .order
+            .iter()
+            .copied()
+            .filter(|&index| steps.wanted[index] && unknown[index] == 0)
+            .collect();
         Self {
             steps,
             provenance,
@@ -155,7 +176,9 @@ impl<'a> Run<'a> {
 
     /// Runs to the end; says whether a damaged value was met.
     fn run(&mut self) -> Result<bool> {
-        let lanes = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        let lanes = std::thread::available_parallelism()
+            .map_or(2, usize::from)
+            .max(2);
         std::thread::scope(|scope| -> Result<()> {
             let (to_workers, tasks) = crossbeam_channel::unbounded::<Task<'a>>();
             let (done, results) = crossbeam_channel::unbounded::<Outcome>();
@@ -179,7 +202,9 @@ impl<'a> Run<'a> {
                 {
                     if self.standing[index] == Standing::Due {
                         let task = self.task(index)?;
-                        to_workers.send(task).map_err(|_| bug("the workers are gone"))?;
+                        to_workers
+                            .send(task)
+                            .map_err(|_| bug("the workers are gone"))?;
                         running += 1;
                     }
                 }
@@ -207,16 +232,29 @@ impl<'a> Run<'a> {
             if self.standing[index] != Standing::Waiting || self.stopping() {
                 continue;
             }
-            let key = self.steps.key(index, |node, output| self.contents[node].get(output).cloned());
-            let key = key.ok_or_else(|| bug("a node was looked up before its inputs were known"))?;
+            let key = self.steps.key(index, |node, output| {
+                self.contents[node].get(output).cloned()
+            });
+            let key =
+                key.ok_or_else(|| bug("a node was looked up before its inputs were known"))?;
             let state = self.steps.look_up(index, &key);
             self.keys[index] = Some(key.clone());
             match state {
                 State::Hit(record) => {
                     self.summary.cached += 1;
                     let files = self.written(index, &record);
-                    self.control.sink.event(Event::Cached { node: self.id(index), files });
-                    self.known(index, record.outputs.into_iter().map(|output| output.content).collect());
+                    self.control.sink.event(Event::Cached {
+                        node: self.id(index),
+                        files,
+                    });
+                    self.known(
+                        index,
+                        record
+                            .outputs
+                            .into_iter()
+                            .map(|output| output.content)
+                            .collect(),
+                    );
                     // A model that is known may still have to be loaded, and needs its inputs then.
                     if self.steps.kind(index) != NodeKind::Lazy {
                         self.release_inputs(index);
@@ -225,7 +263,10 @@ impl<'a> Run<'a> {
                 State::Miss(_) if self.steps.kind(index) == NodeKind::Lazy => {
                     // Its identity is known before it is made, so what lies below can be looked up at once.
                     let ports = &self.steps.checked.nodes[index].ty.outputs;
-                    self.contents[index] = ports.iter().map(|port| key::memory_output(&key, &port.name)).collect();
+                    self.contents[index] = ports
+                        .iter()
+                        .map(|port| key::memory_output(&key, &port.name))
+                        .collect();
                     self.want(index);
                     self.announce(index);
                 }
@@ -257,7 +298,10 @@ impl<'a> Run<'a> {
         let mut open = vec![index];
         while let Some(index) = open.pop() {
             self.standing[index] = Standing::Due;
-            let mut models: Vec<usize> = self.sources(index).filter(|&source| self.must_load(source)).collect();
+            let mut models: Vec<usize> = self
+                .sources(index)
+                .filter(|&source| self.must_load(source))
+                .collect();
             models.sort_unstable();
             models.dedup();
             self.awaited[index] = models.len();
@@ -279,21 +323,32 @@ impl<'a> Run<'a> {
 
     fn sources(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
         let inputs = &self.steps.checked.nodes[index].inputs;
-        inputs.iter().flat_map(|input| &input.links).map(|link| link.node)
+        inputs
+            .iter()
+            .flat_map(|input| &input.links)
+            .map(|link| link.node)
     }
 
     fn task(&self, index: usize) -> Result<Task<'a>> {
         let steps = self.steps;
         let node = &steps.checked.nodes[index];
-        let step = steps.step(index).ok_or_else(|| bug("a node outside the run"))?;
+        let step = steps
+            .step(index)
+            .ok_or_else(|| bug("a node outside the run"))?;
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
             let mut given = Vec::with_capacity(input.links.len());
             for link in &input.links {
-                let source = steps.step(link.node).ok_or_else(|| bug("a link from outside the run"))?;
+                let source = steps
+                    .step(link.node)
+                    .ok_or_else(|| bug("a link from outside the run"))?;
                 given.push(match &self.values[link.node] {
                     Some(values) => Given::Memory(values[link.output].clone(), source),
-                    None => Given::Stored { content: self.contents[link.node][link.output].clone(), source, output: link.output },
+                    None => Given::Stored {
+                        content: self.contents[link.node][link.output].clone(),
+                        source,
+                        output: link.output,
+                    },
                 });
             }
             inputs.push((input.port.as_str(), given));
@@ -313,7 +368,11 @@ impl<'a> Run<'a> {
     }
 
     fn take(&mut self, outcome: Outcome) {
-        let Outcome { index, seconds, result } = outcome;
+        let Outcome {
+            index,
+            seconds,
+            result,
+        } = outcome;
         let node = self.id(index);
         match result {
             Ok(output) => {
@@ -326,8 +385,20 @@ impl<'a> Run<'a> {
                 } else {
                     self.summary.executed += 1;
                     let files = self.written(index, &output.record);
-                    self.control.sink.event(Event::Done { node, seconds, files });
-                    self.known(index, output.record.outputs.into_iter().map(|output| output.content).collect());
+                    self.control.sink.event(Event::Done {
+                        node,
+                        seconds,
+                        files,
+                    });
+                    self.known(
+                        index,
+                        output
+                            .record
+                            .outputs
+                            .into_iter()
+                            .map(|output| output.content)
+                            .collect(),
+                    );
                 }
                 for waiter in std::mem::take(&mut self.waiters[index]) {
                     self.awaited[waiter] -= 1;
@@ -342,7 +413,8 @@ impl<'a> Run<'a> {
             }
             Err(TaskError::Damaged(content)) => {
                 // Whoever made it is forgotten, so that the next attempt makes it again.
-                let makers = (0..self.contents.len()).filter(|&maker| self.contents[maker].contains(&content));
+                let makers = (0..self.contents.len())
+                    .filter(|&maker| self.contents[maker].contains(&content));
                 for key in makers.filter_map(|maker| self.keys[maker].as_ref()) {
                     self.steps.session.store.forget(key);
                 }
@@ -351,7 +423,12 @@ impl<'a> Run<'a> {
             Err(TaskError::Failed { message, help }) => {
                 self.summary.failed += 1;
                 let ty = self.steps.checked.nodes[index].ty.name.clone();
-                self.control.sink.event(Event::Failed { node: node.clone(), ty, message, help });
+                self.control.sink.event(Event::Failed {
+                    node: node.clone(),
+                    ty,
+                    message,
+                    help,
+                });
                 self.lose(index, &node);
             }
         }
@@ -362,13 +439,20 @@ impl<'a> Run<'a> {
         self.standing[index] = Standing::Lost;
         let mut open = vec![index];
         while let Some(index) = open.pop() {
-            let below: Vec<usize> = self.consumers[index].iter().chain(&self.waiters[index]).copied().collect();
+            let below: Vec<usize> = self.consumers[index]
+                .iter()
+                .chain(&self.waiters[index])
+                .copied()
+                .collect();
             for node in below {
                 if matches!(self.standing[node], Standing::Waiting | Standing::Due) {
                     self.standing[node] = Standing::Lost;
                     self.summary.skipped += 1;
                     let because = Some(because.to_owned());
-                    self.control.sink.event(Event::Skipped { node: self.id(node), because });
+                    self.control.sink.event(Event::Skipped {
+                        node: self.id(node),
+                        because,
+                    });
                     open.push(node);
                 }
             }
@@ -380,7 +464,10 @@ impl<'a> Run<'a> {
             let open = matches!(self.standing[index], Standing::Waiting | Standing::Due);
             if self.steps.wanted[index] && open {
                 self.summary.skipped += 1;
-                self.control.sink.event(Event::Skipped { node: self.id(index), because: None });
+                self.control.sink.event(Event::Skipped {
+                    node: self.id(index),
+                    because: None,
+                });
             }
         }
     }
@@ -402,7 +489,11 @@ impl<'a> Run<'a> {
         if self.steps.kind(index) != NodeKind::Effect {
             return Vec::new();
         }
-        self.steps.files(record).into_iter().map(|entry| entry.path.to_string_lossy().into_owned()).collect()
+        self.steps
+            .files(record)
+            .into_iter()
+            .map(|entry| entry.path.to_string_lossy().into_owned())
+            .collect()
     }
 
     fn id(&self, index: usize) -> String {

@@ -50,7 +50,11 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 impl Failure {
     /// A failure with a message.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), help: None }
+        Self {
+            kind,
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// A mistake in what the user typed or named.
@@ -82,6 +86,10 @@ impl std::error::Error for Failure {}
 /// Errors of the shared library outside a node (writing files) are the machine's.
 impl From<sdk::Error> for Failure {
     fn from(error: sdk::Error) -> Self {
-        Self { kind: Kind::System, message: error.message().to_owned(), help: error.help_text().map(str::to_owned) }
+        Self {
+            kind: Kind::System,
+            message: error.message().to_owned(),
+            help: error.help_text().map(str::to_owned),
+        }
     }
 }

@@ -57,20 +57,34 @@ impl Registry {
     /// # Errors
     /// A refused file or a missing folder among `extra`, and two plugins with the same node type.
     pub fn discover(home: &Path, extra: &[PathBuf]) -> Result<Self> {
-        let mut registry = Self { libraries: home.to_owned(), ..Self::default() };
+        let mut registry = Self {
+            libraries: home.to_owned(),
+            ..Self::default()
+        };
         let shared = inspect::shared_build(home);
         let mut files: Vec<(PathBuf, bool)> = Vec::new();
         for folder in [home.to_owned(), home.join("plugins")] {
-            files.extend(plugin_files(&folder, true).into_iter().map(|file| (file, false)));
+            files.extend(
+                plugin_files(&folder, true)
+                    .into_iter()
+                    .map(|file| (file, false)),
+            );
         }
         for path in extra {
             if path.is_dir() {
-                files.extend(plugin_files(path, false).into_iter().map(|file| (file, true)));
+                files.extend(
+                    plugin_files(path, false)
+                        .into_iter()
+                        .map(|file| (file, true)),
+                );
             } else if path.is_file() {
                 files.push((path.clone(), true));
             } else {
-                return Err(Failure::user(format!("no plugin file or folder at {}", path.display()))
-                    .help("PARA_PLUGINS and --plugins take files and folders of built node crates"));
+                return Err(Failure::user(format!(
+                    "no plugin file or folder at {}",
+                    path.display()
+                ))
+                .help("PARA_PLUGINS and --plugins take files and folders of built node crates"));
             }
         }
         for (file, named) in files {
@@ -89,8 +103,12 @@ impl Registry {
     /// A registry of nodes compiled into this process, for tests of the engine.
     pub fn of_nodes(nodes: Vec<NodeDef>) -> Result<Self> {
         let mut registry = Self::default();
-        let types = nodes.iter().map(|node| serde_json::from_str(node.json)).collect::<Result<Vec<NodeType>, _>>();
-        let types = types.map_err(|e| Failure::new(Kind::Bug, format!("descriptor of a node: {e}")))?;
+        let types = nodes
+            .iter()
+            .map(|node| serde_json::from_str(node.json))
+            .collect::<Result<Vec<NodeType>, _>>();
+        let types =
+            types.map_err(|e| Failure::new(Kind::Bug, format!("descriptor of a node: {e}")))?;
         registry.own(Plugin {
             name: "builtin".into(),
             version: String::new(),
@@ -163,8 +181,12 @@ impl Registry {
     /// Who implements a node type.
     pub fn implementation(&self, ty: &Arc<NodeType>) -> Result<Implementation> {
         let plugin = self.owner.get(&ty.name).cloned();
-        let plugin = plugin.ok_or_else(|| Failure::new(Kind::Bug, format!("nobody implements {}", ty.name)))?;
-        Ok(Implementation { ty: ty.clone(), plugin })
+        let plugin = plugin
+            .ok_or_else(|| Failure::new(Kind::Bug, format!("nobody implements {}", ty.name)))?;
+        Ok(Implementation {
+            ty: ty.clone(),
+            plugin,
+        })
     }
 
     /// Loads the plugin of a node type, if it is not, and gives its code.
@@ -173,17 +195,27 @@ impl Registry {
     /// When the system's loader refuses the file.
     pub fn load(&self, implementation: &Implementation, store: &Store) -> Result<Loaded> {
         let plugin = &implementation.plugin;
-        let mut loaded = plugin.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut loaded = plugin
+            .loaded
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let nodes = match &*loaded {
             Some(nodes) => nodes.clone(),
             None => {
-                let bytes = plugin.bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+                let bytes = plugin
+                    .bytes
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .take();
                 let nodes = Arc::new(library::load(plugin, bytes, &self.libraries, store)?);
                 *loaded = Some(nodes.clone());
                 nodes
             }
         };
-        let index = plugin.nodes.iter().position(|ty| ty.name == implementation.ty.name);
+        let index = plugin
+            .nodes
+            .iter()
+            .position(|ty| ty.name == implementation.ty.name);
         match index.filter(|&index| index < nodes.len()) {
             Some(index) => Ok(Loaded { nodes, index }),
             None => Err(Failure::system(format!(
@@ -219,11 +251,17 @@ fn plugin_files(folder: &Path, ours: bool) -> Vec<PathBuf> {
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let prefix = format!("{prefix}node_");
     let is_plugin = |path: &PathBuf| {
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .unwrap_or_default();
         name.ends_with(suffix) && !name.starts_with('.') && (!ours || name.starts_with(&prefix))
     };
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(is_plugin).collect();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(is_plugin)
+        .collect();
     files.sort();
     files
 }

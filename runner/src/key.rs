@@ -46,7 +46,9 @@ pub fn step(
 
 /// The content key of an output that lives in memory only.
 pub fn memory_output(step: &str, port: &str) -> String {
-    blake3::hash(format!("{step}.{port}").as_bytes()).to_hex().to_string()
+    blake3::hash(format!("{step}.{port}").as_bytes())
+        .to_hex()
+        .to_string()
 }
 
 /// A number as the same text however it was written: `1`, `1.0` and `1e0` are one learning rate.
@@ -54,7 +56,11 @@ fn canonical(value: &Json) -> String {
     match value {
         Json::Number(number) if number.is_f64() => {
             let float = number.as_f64().unwrap_or(f64::NAN);
-            if float.fract() == 0.0 && float.abs() < 9.0e15 { format!("{float:.0}") } else { format!("{float:e}") }
+            if float.fract() == 0.0 && float.abs() < 9.0e15 {
+                format!("{float:.0}")
+            } else {
+                format!("{float:e}")
+            }
         }
         other => other.to_string(),
     }
@@ -73,7 +79,13 @@ mod tests {
 
     fn key(params: Json, content: &str, input: &str) -> String {
         let contents = BTreeMap::from([("path".to_owned(), content.to_owned())]);
-        step(&node(), "build", params.as_object().unwrap(), &contents, &[("in", vec![input])])
+        step(
+            &node(),
+            "build",
+            params.as_object().unwrap(),
+            &contents,
+            &[("in", vec![input])],
+        )
     }
 
     #[test]

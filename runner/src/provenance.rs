@@ -27,7 +27,10 @@ pub struct Made {
 impl Provenance {
     /// The graph's text as it runs (with `--set`), and its folder.
     pub fn new(text: &str, folder: &Path) -> Self {
-        Self { text: text.into(), folder: folder.to_owned() }
+        Self {
+            text: text.into(),
+            folder: folder.to_owned(),
+        }
     }
 
     /// What node `index` may say: the files and node types that everything above it used.
@@ -36,21 +39,39 @@ impl Provenance {
         // Only nodes that write files ask for it, and the walk upwards is not free.
         if steps.kind(index) == graph::catalog::NodeKind::Effect {
             let above = steps.checked.upstream(&[index]);
-            for (node, _) in steps.checked.nodes.iter().zip(above).filter(|(_, above)| *above) {
-                let Some(step) = steps.checked.find(&node.id).and_then(|index| steps.step(index)) else { continue };
+            for (node, _) in steps
+                .checked
+                .nodes
+                .iter()
+                .zip(above)
+                .filter(|(_, above)| *above)
+            {
+                let Some(step) = steps
+                    .checked
+                    .find(&node.id)
+                    .and_then(|index| steps.step(index))
+                else {
+                    continue;
+                };
                 for (param, content) in &step.contents {
                     used.insert(format!("{}.{param}", node.id), json!({ "blake3": content }));
                 }
             }
         }
-        Made { graph: self.text.clone(), folder: self.folder.clone(), used: Arc::new(used) }
+        Made {
+            graph: self.text.clone(),
+            folder: self.folder.clone(),
+            used: Arc::new(used),
+        }
     }
 }
 
 impl Made {
     /// The graph with a `made` entry: where the graph's folder lies seen from `folder`, and what was used.
     pub fn text(&self, folder: &Path) -> String {
-        let Ok(Json::Object(mut graph)) = serde_json::from_str::<Json>(&self.graph) else { return self.graph.to_string() };
+        let Ok(Json::Object(mut graph)) = serde_json::from_str::<Json>(&self.graph) else {
+            return self.graph.to_string();
+        };
         let mut made = Map::new();
         made.insert("para".into(), env!("CARGO_PKG_VERSION").into());
         if let Some(base) = relative(folder, &self.folder) {
@@ -64,15 +85,29 @@ impl Made {
 
 /// The way from one folder to another; none when they share no root.
 fn relative(from: &Path, to: &Path) -> Option<String> {
-    let (from, to) = (std::path::absolute(from).ok()?, std::path::absolute(to).ok()?);
-    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let (from, to) = (
+        std::path::absolute(from).ok()?,
+        std::path::absolute(to).ok()?,
+    );
+    let shared = from
+        .components()
+        .zip(to.components())
+        .take_while(|(a, b)| a == b)
+        .count();
     if shared == 0 {
         return None;
     }
     let up = std::iter::repeat_n("..".to_owned(), from.components().count() - shared);
-    let down = to.components().skip(shared).map(|part| part.as_os_str().to_string_lossy().into_owned());
+    let down = to
+        .components()
+        .skip(shared)
+        .map(|part| part.as_os_str().to_string_lossy().into_owned());
     let way: Vec<String> = up.chain(down).collect();
-    Some(if way.is_empty() { ".".into() } else { way.join("/") })
+    Some(if way.is_empty() {
+        ".".into()
+    } else {
+        way.join("/")
+    })
 }
 
 /// The graph in a PNG's bytes.
@@ -80,26 +115,42 @@ fn relative(from: &Path, to: &Path) -> Option<String> {
 /// # Errors
 /// A sentence when the bytes are a damaged PNG or hold no graph.
 pub fn graph_in_png(bytes: &[u8]) -> Result<String, String> {
-    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().map_err(|e| format!("it is a damaged PNG ({e})"))?;
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
+        .read_info()
+        .map_err(|e| format!("it is a damaged PNG ({e})"))?;
     let found = |info: &png::Info<'_>| {
-        let chunk = info.utf8_text.iter().find(|chunk| chunk.keyword == KEYWORD)?;
-        Some(chunk.get_text().map_err(|e| format!("its graph is damaged ({e})")))
+        let chunk = info
+            .utf8_text
+            .iter()
+            .find(|chunk| chunk.keyword == KEYWORD)?;
+        Some(
+            chunk
+                .get_text()
+                .map_err(|e| format!("its graph is damaged ({e})")),
+        )
     };
     if let Some(text) = found(reader.info()) {
         return text;
     }
     // Other programs move text behind the picture.
-    reader.finish().map_err(|e| format!("it is a damaged PNG ({e})"))?;
+    reader
+        .finish()
+        .map_err(|e| format!("it is a damaged PNG ({e})"))?;
     found(reader.info()).unwrap_or_else(|| Err("it is a picture without a graph in it".into()))
 }
 
 /// Whether a file carries our mark, so that it may be written over though this store never saw it.
 pub fn is_ours(file: &Path) -> bool {
-    let Ok(bytes) = fs::read(file) else { return false };
+    let Ok(bytes) = fs::read(file) else {
+        return false;
+    };
     if bytes.starts_with(b"\x89PNG") {
         return graph_in_png(&bytes).is_ok();
     }
-    let header = bytes.get(..8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+    let header = bytes
+        .get(..8)
+        .and_then(|b| b.try_into().ok())
+        .map(u64::from_le_bytes);
     let header = header.and_then(|n| bytes.get(8..8usize.checked_add(usize::try_from(n).ok()?)?));
     let header = header.and_then(|json| serde_json::from_slice::<Json>(json).ok());
     header.is_some_and(|header| header.pointer("/__metadata__/para.version").is_some())
@@ -111,8 +162,14 @@ mod tests {
 
     #[test]
     fn the_way_from_one_folder_to_another() {
-        assert_eq!(relative(Path::new("/a/graphs/out"), Path::new("/a/graphs")).unwrap(), "..");
-        assert_eq!(relative(Path::new("/a/x"), Path::new("/a/y/z")).unwrap(), "../y/z");
+        assert_eq!(
+            relative(Path::new("/a/graphs/out"), Path::new("/a/graphs")).unwrap(),
+            ".."
+        );
+        assert_eq!(
+            relative(Path::new("/a/x"), Path::new("/a/y/z")).unwrap(),
+            "../y/z"
+        );
         assert_eq!(relative(Path::new("/a"), Path::new("/a")).unwrap(), ".");
     }
 }

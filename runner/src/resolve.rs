@@ -5,8 +5,8 @@ use crate::failure::{Failure, Result};
 use crate::host::{Implementation, Registry};
 use crate::key;
 use crate::store::{Record, Store};
-use graph::catalog::{NodeKind, ParamType};
 use graph::Checked;
+use graph::catalog::{NodeKind, ParamType};
 use sdk::{Files, Port};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashMap};
@@ -26,7 +26,11 @@ impl Session {
     /// A session on a store.
     pub fn new(registry: Registry, store: Store) -> Self {
         let contents = Contents::at(store.root().join("files.json"));
-        Self { registry, store, contents }
+        Self {
+            registry,
+            store,
+            contents,
+        }
     }
 }
 
@@ -85,31 +89,55 @@ impl<'a> Steps<'a> {
             let mut contents = BTreeMap::new();
             for param in &node.ty.params {
                 let is_input = param.ty == ParamType::Path;
-                let Some(text) = params.get(&param.name).and_then(Json::as_str) else { continue };
+                let Some(text) = params.get(&param.name).and_then(Json::as_str) else {
+                    continue;
+                };
                 if !is_input && param.ty != ParamType::OutputPath {
                     continue;
                 }
                 let path = absolute(folder, text);
                 if is_input {
-                    let hash = hashes.entry(path.clone()).or_insert_with(|| session.contents.of(&path));
+                    let hash = hashes
+                        .entry(path.clone())
+                        .or_insert_with(|| session.contents.of(&path));
                     match hash {
                         Ok(hash) => {
                             contents.insert(param.name.clone(), hash.clone());
                         }
-                        Err(error) => missing.push(not_there(&node.id, &node.ty.name, &param.name, text, &path, error)),
+                        Err(error) => missing.push(not_there(
+                            &node.id,
+                            &node.ty.name,
+                            &param.name,
+                            text,
+                            &path,
+                            error,
+                        )),
                     }
                 }
-                params.insert(param.name.clone(), Json::String(path.to_string_lossy().into_owned()));
+                params.insert(
+                    param.name.clone(),
+                    Json::String(path.to_string_lossy().into_owned()),
+                );
             }
             let implementation = session.registry.implementation(&node.ty)?;
-            steps.push(Some(Step { implementation, params, contents }));
+            steps.push(Some(Step {
+                implementation,
+                params,
+                contents,
+            }));
         }
         if !missing.is_empty() {
             let help = "paths in a graph are relative to the graph file; correct it, or use --set NODE.PARAMETER=PATH";
             return Err(Failure::user(missing.join("\n")).help(help));
         }
         session.contents.save();
-        Ok(Self { session, checked, wanted, steps, fresh })
+        Ok(Self {
+            session,
+            checked,
+            wanted,
+            steps,
+            fresh,
+        })
     }
 
     /// The step of node `index`; only nodes of the run have one.
@@ -123,18 +151,38 @@ impl<'a> Steps<'a> {
     }
 
     /// The key of node `index`, once the content keys of all values linked to it are known.
-    pub fn key(&self, index: usize, content: impl Fn(usize, usize) -> Option<String>) -> Option<String> {
+    pub fn key(
+        &self,
+        index: usize,
+        content: impl Fn(usize, usize) -> Option<String>,
+    ) -> Option<String> {
         let step = self.step(index)?;
         let node = &self.checked.nodes[index];
         let mut owned: Vec<(&str, Vec<String>)> = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
-            let contents: Option<Vec<String>> = input.links.iter().map(|link| content(link.node, link.output)).collect();
+            let contents: Option<Vec<String>> = input
+                .links
+                .iter()
+                .map(|link| content(link.node, link.output))
+                .collect();
             owned.push((&input.port, contents?));
         }
-        let inputs: Vec<(&str, Vec<&str>)> =
-            owned.iter().map(|(port, contents)| (*port, contents.iter().map(String::as_str).collect())).collect();
-        let Step { implementation, params, contents } = step;
-        Some(key::step(&node.ty, &implementation.plugin.build, params, contents, &inputs))
+        let inputs: Vec<(&str, Vec<&str>)> = owned
+            .iter()
+            .map(|(port, contents)| (*port, contents.iter().map(String::as_str).collect()))
+            .collect();
+        let Step {
+            implementation,
+            params,
+            contents,
+        } = step;
+        Some(key::step(
+            &node.ty,
+            &implementation.plugin.build,
+            params,
+            contents,
+            &inputs,
+        ))
     }
 
     /// Whether the step with this key has to be executed.
@@ -160,9 +208,15 @@ impl<'a> Steps<'a> {
 
     /// The files that a step wrote, by its record.
     pub fn files(&self, record: &Record) -> Vec<sdk::FileEntry> {
-        let outputs = record.outputs.iter().filter(|output| output.ty == Files::NAME);
+        let outputs = record
+            .outputs
+            .iter()
+            .filter(|output| output.ty == Files::NAME);
         let bytes = outputs.filter_map(|output| self.session.store.read(&output.content).ok());
-        bytes.filter_map(|bytes| Files::decode(&bytes).ok()).flat_map(|files| files.items).collect()
+        bytes
+            .filter_map(|bytes| Files::decode(&bytes).ok())
+            .flat_map(|files| files.items)
+            .collect()
     }
 }
 
@@ -173,7 +227,12 @@ fn wanted(checked: &Checked, targets: &[String]) -> Result<Vec<bool>> {
     let mut indices = Vec::new();
     for target in targets {
         let index = checked.find(target).ok_or_else(|| {
-            let ids: Vec<&str> = checked.nodes.iter().take(20).map(|node| node.id.as_str()).collect();
+            let ids: Vec<&str> = checked
+                .nodes
+                .iter()
+                .take(20)
+                .map(|node| node.id.as_str())
+                .collect();
             Failure::user(format!("--target {target}: no such node in the graph"))
                 .help(format!("the nodes are {}", ids.join(", ")))
         })?;
@@ -200,15 +259,39 @@ pub fn absolute(folder: &Path, text: &str) -> PathBuf {
     clean
 }
 
-fn not_there(node: &str, ty: &str, param: &str, text: &str, path: &Path, error: &std::io::Error) -> String {
+fn not_there(
+    node: &str,
+    ty: &str,
+    param: &str,
+    text: &str,
+    path: &Path,
+    error: &std::io::Error,
+) -> String {
     let mut message = if error.kind() == std::io::ErrorKind::NotFound {
-        format!("node `{node}` ({ty}): parameter `{param}` names {text}, which does not exist (looked for {})", path.display())
+        format!(
+            "node `{node}` ({ty}): parameter `{param}` names {text}, which does not exist (looked for {})",
+            path.display()
+        )
     } else {
-        format!("node `{node}` ({ty}): parameter `{param}` names {}, which cannot be read: {error}", path.display())
+        format!(
+            "node `{node}` ({ty}): parameter `{param}` names {}, which cannot be read: {error}",
+            path.display()
+        )
     };
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let siblings = path.parent().and_then(|p| std::fs::read_dir(p).ok()).into_iter().flatten().flatten();
-    let names: Vec<String> = siblings.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let siblings = path
+        .parent()
+        .and_then(|p| std::fs::read_dir(p).ok())
+        .into_iter()
+        .flatten()
+        .flatten();
+    let names: Vec<String> = siblings
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     if let Some(near) = graph::nearest(&name, names.iter().map(String::as_str)) {
         message.push_str(&format!("; did you mean {near}?"));
     }

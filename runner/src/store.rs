@@ -74,7 +74,8 @@ impl Store {
         }
         use etcetera::BaseStrategy;
         let dirs = etcetera::choose_base_strategy().map_err(|_| {
-            Failure::user("there is no home folder to keep results in").help("name a folder with --store or PARA_STORE")
+            Failure::user("there is no home folder to keep results in")
+                .help("name a folder with --store or PARA_STORE")
         })?;
         Ok(dirs.cache_dir().join("para"))
     }
@@ -85,7 +86,10 @@ impl Store {
     }
 
     fn path(&self, room: &str, name: &str) -> PathBuf {
-        self.root.join(room).join(&name[..2.min(name.len())]).join(name)
+        self.root
+            .join(room)
+            .join(&name[..2.min(name.len())])
+            .join(name)
     }
 
     /// What the step with this key gave, if all of it is still there.
@@ -94,7 +98,8 @@ impl Store {
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         let there = |output: &Output| {
             output.size.is_none_or(|size| {
-                fs::metadata(self.path("values", &output.content)).is_ok_and(|found| found.len() == size)
+                fs::metadata(self.path("values", &output.content))
+                    .is_ok_and(|found| found.len() == size)
             })
         };
         record.outputs.iter().all(there).then_some(record)
@@ -106,8 +111,13 @@ impl Store {
     /// # Errors
     /// Those of the file system.
     pub fn remember(&self, key: &str, record: &Record, durable: bool) -> Result<()> {
-        let bytes = serde_json::to_vec_pretty(record).map_err(|e| Failure::system(e.to_string()))?;
-        let write = if durable { sdk::atomic::write } else { sdk::atomic::write_fast };
+        let bytes =
+            serde_json::to_vec_pretty(record).map_err(|e| Failure::system(e.to_string()))?;
+        let write = if durable {
+            sdk::atomic::write
+        } else {
+            sdk::atomic::write_fast
+        };
         Ok(write(&self.path("steps", key), &bytes)?)
     }
 
@@ -137,12 +147,18 @@ impl Store {
     /// [`Damaged`] when it is not there or its bytes differ.
     pub fn read(&self, content: &str) -> std::result::Result<Vec<u8>, Damaged> {
         let path = self.path("values", content);
-        let bytes = fs::read(&path).map_err(|e| Damaged { content: content.to_owned(), found: e.to_string() })?;
+        let bytes = fs::read(&path).map_err(|e| Damaged {
+            content: content.to_owned(),
+            found: e.to_string(),
+        })?;
         if blake3::hash(&bytes).to_hex().as_str() == content {
             return Ok(bytes);
         }
         let _ = fs::remove_file(&path);
-        Err(Damaged { content: content.to_owned(), found: "other bytes than were written".into() })
+        Err(Damaged {
+            content: content.to_owned(),
+            found: "other bytes than were written".into(),
+        })
     }
 
     /// The folder of an unfinished step.
@@ -157,11 +173,16 @@ impl Store {
 
     /// Where a copy of a plugin with this build id lies, or will.
     pub fn plugin(&self, build: &str, extension: &str) -> PathBuf {
-        self.root.join("plugins").join(build).with_extension(extension)
+        self.root
+            .join("plugins")
+            .join(build)
+            .with_extension(extension)
     }
 
     fn mark(&self, file: &Path) -> PathBuf {
-        let name = blake3::hash(file.as_os_str().as_encoded_bytes()).to_hex().to_string();
+        let name = blake3::hash(file.as_os_str().as_encoded_bytes())
+            .to_hex()
+            .to_string();
         self.path("written", &name)
     }
 
@@ -175,7 +196,10 @@ impl Store {
     /// # Errors
     /// Those of the file system.
     pub fn mark_written(&self, file: &Path) -> Result<()> {
-        Ok(sdk::atomic::write(&self.mark(file), file.as_os_str().as_encoded_bytes())?)
+        Ok(sdk::atomic::write(
+            &self.mark(file),
+            file.as_os_str().as_encoded_bytes(),
+        )?)
     }
 }
 
@@ -194,17 +218,34 @@ mod tests {
         let (_folder, store) = store();
         let content = store.keep(b"some bytes").unwrap();
         assert_eq!(store.read(&content).unwrap(), b"some bytes");
-        let output = Output { port: "out".into(), ty: "text".into(), content: content.clone(), size: Some(10) };
-        let record = Record { ty: "text/hello".into(), outputs: vec![output] };
+        let output = Output {
+            port: "out".into(),
+            ty: "text".into(),
+            content: content.clone(),
+            size: Some(10),
+        };
+        let record = Record {
+            ty: "text/hello".into(),
+            outputs: vec![output],
+        };
         let key = "ab".repeat(32);
         store.remember(&key, &record, true).unwrap();
         assert_eq!(store.record(&key), Some(record));
 
         fs::write(store.path("values", &content), b"some bytez").unwrap();
-        assert!(store.read(&content).unwrap_err().found.contains("other bytes"));
+        assert!(
+            store
+                .read(&content)
+                .unwrap_err()
+                .found
+                .contains("other bytes")
+        );
         assert_eq!(store.record(&key), None, "the damaged value is gone");
         assert_eq!(store.keep(b"some bytes").unwrap(), content);
-        assert!(store.record(&key).is_some(), "and is whole again once written again");
+        assert!(
+            store.record(&key).is_some(),
+            "and is whole again once written again"
+        );
     }
 
     #[test]

@@ -22,7 +22,11 @@ fn text(value: String) -> Result<String> {
 /// Joins texts.
 #[node("t/join")]
 fn join(parts: Vec<&String>, #[default(" ")] with: String) -> Result<String> {
-    Ok(parts.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(&with))
+    Ok(parts
+        .iter()
+        .map(|s| s.as_str())
+        .collect::<Vec<_>>()
+        .join(&with))
 }
 
 /// The length of a text.
@@ -117,28 +121,59 @@ struct Ran {
 
 impl Ran {
     fn of(&self, pick: impl Fn(&Event) -> Option<&String>) -> Vec<&str> {
-        let mut ids: Vec<&str> = self.events.iter().filter_map(pick).map(String::as_str).collect();
+        let mut ids: Vec<&str> = self
+            .events
+            .iter()
+            .filter_map(pick)
+            .map(String::as_str)
+            .collect();
         ids.sort_unstable();
         ids
     }
     fn started(&self) -> Vec<&str> {
-        self.of(|e| if let Event::Started { node, .. } = e { Some(node) } else { None })
+        self.of(|e| {
+            if let Event::Started { node, .. } = e {
+                Some(node)
+            } else {
+                None
+            }
+        })
     }
     fn loaded(&self) -> Vec<&str> {
-        self.of(|e| if let Event::Loaded { node, .. } = e { Some(node) } else { None })
+        self.of(|e| {
+            if let Event::Loaded { node, .. } = e {
+                Some(node)
+            } else {
+                None
+            }
+        })
     }
     fn skipped(&self) -> Vec<&str> {
-        self.of(|e| if let Event::Skipped { node, .. } = e { Some(node) } else { None })
+        self.of(|e| {
+            if let Event::Skipped { node, .. } = e {
+                Some(node)
+            } else {
+                None
+            }
+        })
     }
     fn failure(&self) -> &str {
-        let message = |e: &Event| if let Event::Failed { message, .. } = e { Some(message.clone()) } else { None };
+        let message = |e: &Event| {
+            if let Event::Failed { message, .. } = e {
+                Some(message.clone())
+            } else {
+                None
+            }
+        };
         self.events.iter().find_map(message).unwrap().leak()
     }
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -147,11 +182,20 @@ impl Bench {
 
     fn session(&self) -> Session {
         let nodes = vec![
-            Registry::node::<Text>(), Registry::node::<Join>(), Registry::node::<Length>(), Registry::node::<Read>(),
-            Registry::node::<Trouble>(), Registry::node::<Load>(), Registry::node::<Tune>(), Registry::node::<Drive>(),
+            Registry::node::<Text>(),
+            Registry::node::<Join>(),
+            Registry::node::<Length>(),
+            Registry::node::<Read>(),
+            Registry::node::<Trouble>(),
+            Registry::node::<Load>(),
+            Registry::node::<Tune>(),
+            Registry::node::<Drive>(),
             Registry::node::<Save>(),
         ];
-        Session::new(Registry::of_nodes(nodes).unwrap(), Store::open(self.path("store")).unwrap())
+        Session::new(
+            Registry::of_nodes(nodes).unwrap(),
+            Store::open(self.path("store")).unwrap(),
+        )
     }
 
     /// A new session each time: nothing survives but the store.
@@ -159,17 +203,33 @@ impl Bench {
         self.run_with(nodes, &[], false, None)
     }
 
-    fn run_with(&self, nodes: &str, targets: &[&str], fresh: bool, cancel: Option<Arc<AtomicBool>>) -> Ran {
+    fn run_with(
+        &self,
+        nodes: &str,
+        targets: &[&str],
+        fresh: bool,
+        cancel: Option<Arc<AtomicBool>>,
+    ) -> Ran {
         self.with_steps(nodes, targets, fresh, |steps, text| {
             let sink = Arc::new(Log(Mutex::default(), cancel.clone()));
-            let control = Control { cancel: cancel.clone().unwrap_or_default(), sink: sink.clone() };
-            let summary = execute(steps, &Provenance::new(text, self.folder.path()), &control).unwrap();
+            let control = Control {
+                cancel: cancel.clone().unwrap_or_default(),
+                sink: sink.clone(),
+            };
+            let summary =
+                execute(steps, &Provenance::new(text, self.folder.path()), &control).unwrap();
             let events = sink.0.lock().unwrap().clone();
             Ran { summary, events }
         })
     }
 
-    fn with_steps<R>(&self, nodes: &str, targets: &[&str], fresh: bool, f: impl FnOnce(&Steps<'_>, &str) -> R) -> R {
+    fn with_steps<R>(
+        &self,
+        nodes: &str,
+        targets: &[&str],
+        fresh: bool,
+        f: impl FnOnce(&Steps<'_>, &str) -> R,
+    ) -> R {
         let session = self.session();
         let text = format!(r#"{{"paragraph": 1, "nodes": {{{nodes}}}}}"#);
         let (document, _) = graph::parse(&text);
@@ -180,7 +240,12 @@ impl Bench {
     }
 
     fn plan(&self, nodes: &str) -> Vec<(String, Forecast)> {
-        self.with_steps(nodes, &[], false, |steps, _| plan(steps).into_iter().map(|l| (l.node, l.forecast)).collect())
+        self.with_steps(nodes, &[], false, |steps, _| {
+            plan(steps)
+                .into_iter()
+                .map(|l| (l.node, l.forecast))
+                .collect()
+        })
     }
 }
 
@@ -197,7 +262,10 @@ fn a_second_run_executes_nothing_and_loads_nothing() {
     let first = bench.run(TRIP);
     assert_eq!(first.started(), ["goal", "note", "trip"]);
     assert_eq!(first.loaded(), ["car", "fast"]);
-    assert_eq!(fs::read_to_string(bench.path("out/trip.txt")).unwrap(), "car+turbo to sea");
+    assert_eq!(
+        fs::read_to_string(bench.path("out/trip.txt")).unwrap(),
+        "car+turbo to sea"
+    );
     let second = bench.run(TRIP);
     assert_eq!((second.started().len(), second.loaded().len()), (0, 0));
     assert_eq!(second.summary.cached, 5);
@@ -209,10 +277,18 @@ fn a_changed_parameter_runs_only_what_stands_below_it() {
     bench.run(TRIP);
     let changed = bench.run(&TRIP.replace("\"sea\"", "\"hills\""));
     assert_eq!(changed.started(), ["goal", "note", "trip"]);
-    assert_eq!(changed.loaded(), ["car", "fast"], "the model is needed, so it is loaded, not executed");
+    assert_eq!(
+        changed.loaded(),
+        ["car", "fast"],
+        "the model is needed, so it is loaded, not executed"
+    );
     let tuned = bench.run(&TRIP.replace("turbo", "wings"));
     assert_eq!(tuned.started(), ["note", "trip"]);
-    assert_eq!(bench.run(TRIP).started(), ["note"], "the first results are still there; only the file is another");
+    assert_eq!(
+        bench.run(TRIP).started(),
+        ["note"],
+        "the first results are still there; only the file is another"
+    );
 }
 
 #[test]
@@ -220,7 +296,10 @@ fn a_missing_or_changed_file_is_written_again_from_the_store() {
     let bench = Bench::new();
     bench.run(TRIP);
     let file = bench.path("out/trip.txt");
-    for damage in [|f: &Path| fs::remove_file(f).unwrap(), |f: &Path| fs::write(f, "scribble").unwrap()] {
+    for damage in [
+        |f: &Path| fs::remove_file(f).unwrap(),
+        |f: &Path| fs::write(f, "scribble").unwrap(),
+    ] {
         damage(&file);
         let again = bench.run(TRIP);
         assert_eq!((again.started(), again.loaded().len()), (vec!["note"], 0));
@@ -234,12 +313,27 @@ fn files_of_others_are_not_written_over() {
     fs::create_dir(bench.path("out")).unwrap();
     fs::write(bench.path("out/trip.txt"), "my diary").unwrap();
     let ran = bench.run(TRIP);
-    assert!(ran.failure().contains("trip.txt exists and was not written by para"), "{}", ran.failure());
-    assert_eq!(fs::read_to_string(bench.path("out/trip.txt")).unwrap(), "my diary");
-    let twice = format!(r#"{}, "again": {{ "type": "t/save", "inputs": {{ "text": "goal.out" }}, "params": {{ "path": "out/two.txt" }} }},
-        "third": {{ "type": "t/save", "inputs": {{ "text": "trip.out" }}, "params": {{ "path": "out/two.txt" }} }}"#, TRIP.replace("out/trip", "out/x"));
+    assert!(
+        ran.failure()
+            .contains("trip.txt exists and was not written by para"),
+        "{}",
+        ran.failure()
+    );
+    assert_eq!(
+        fs::read_to_string(bench.path("out/trip.txt")).unwrap(),
+        "my diary"
+    );
+    let twice = format!(
+        r#"{}, "again": {{ "type": "t/save", "inputs": {{ "text": "goal.out" }}, "params": {{ "path": "out/two.txt" }} }},
+        "third": {{ "type": "t/save", "inputs": {{ "text": "trip.out" }}, "params": {{ "path": "out/two.txt" }} }}"#,
+        TRIP.replace("out/trip", "out/x")
+    );
     let ran = bench.run(&twice);
-    assert!(ran.failure().contains("also written by node"), "{}", ran.failure());
+    assert!(
+        ran.failure().contains("also written by node"),
+        "{}",
+        ran.failure()
+    );
 }
 
 #[test]
@@ -278,7 +372,11 @@ fn the_same_bytes_upstream_run_nothing_below() {
         )
     };
     bench.run(&nodes("x", "yz"));
-    assert_eq!(bench.run(&nodes("xy", "z")).started(), ["a", "ab", "b"], "`n` sees the same text");
+    assert_eq!(
+        bench.run(&nodes("xy", "z")).started(),
+        ["a", "ab", "b"],
+        "`n` sees the same text"
+    );
 }
 
 #[test]
@@ -292,7 +390,14 @@ fn files_count_by_content() {
     fs::write(bench.path("in.txt"), "three").unwrap();
     assert_eq!(bench.run(nodes).started(), ["n", "r"]);
     fs::rename(bench.path("in.txt"), bench.path("other.txt")).unwrap();
-    assert_eq!(bench.run(&nodes.replace("in.txt", "other.txt")).started().len(), 0, "another name, the same bytes");
+    assert_eq!(
+        bench
+            .run(&nodes.replace("in.txt", "other.txt"))
+            .started()
+            .len(),
+        0,
+        "another name, the same bytes"
+    );
 }
 
 #[test]
@@ -307,7 +412,10 @@ fn damaged_results_are_made_again() {
     };
     bench.run(&nodes("-"));
     let content = blake3::hash(b"hello").to_hex().to_string();
-    let file = bench.path("store/values").join(&content[..2]).join(&content);
+    let file = bench
+        .path("store/values")
+        .join(&content[..2])
+        .join(&content);
     fs::write(&file, "hellx").unwrap();
     let again = bench.run(&nodes("+"));
     assert_eq!(again.summary.failed, 0);
@@ -328,7 +436,11 @@ fn cancelling_keeps_what_was_finished() {
     bench.run_with(&nodes("wait"), &["a"], false, None);
     // The flag is set as soon as a node starts: the first to start is `w`, which waits for it.
     let ran = bench.run_with(&nodes("wait"), &[], false, Some(Arc::default()));
-    assert!(ran.summary.cancelled && ran.summary.failed == 0, "{:?}", ran.summary);
+    assert!(
+        ran.summary.cancelled && ran.summary.failed == 0,
+        "{:?}",
+        ran.summary
+    );
     assert_eq!((ran.started(), ran.skipped()), (vec!["w"], vec!["n", "w"]));
 }
 
@@ -337,27 +449,45 @@ fn plans_say_what_will_happen() {
     let bench = Bench::new();
     let by_node = |nodes: &str| bench.plan(nodes);
     let first = by_node(TRIP);
-    let of = |plan: &[(String, Forecast)], id: &str| plan.iter().find(|(node, _)| node == id).unwrap().1.clone();
+    let of = |plan: &[(String, Forecast)], id: &str| {
+        plan.iter().find(|(node, _)| node == id).unwrap().1.clone()
+    };
     assert_eq!(of(&first, "car"), Forecast::Load);
     assert!(matches!(of(&first, "goal"), Forecast::Miss(_)));
     assert_eq!(of(&first, "note"), Forecast::DependsOn("goal".into()));
     bench.run(TRIP);
     let second = by_node(TRIP);
     assert_eq!(of(&second, "car"), Forecast::NotNeeded);
-    assert!(second.iter().all(|(_, f)| matches!(f, Forecast::Hit | Forecast::NotNeeded)), "{second:?}");
+    assert!(
+        second
+            .iter()
+            .all(|(_, f)| matches!(f, Forecast::Hit | Forecast::NotNeeded)),
+        "{second:?}"
+    );
     let tuned = by_node(&TRIP.replace("turbo", "wings"));
-    assert_eq!((of(&tuned, "car"), of(&tuned, "goal")), (Forecast::Load, Forecast::Hit));
+    assert_eq!(
+        (of(&tuned, "car"), of(&tuned, "goal")),
+        (Forecast::Load, Forecast::Hit)
+    );
     assert!(matches!(of(&tuned, "trip"), Forecast::Miss(_)));
     fs::remove_file(bench.path("out/trip.txt")).unwrap();
-    assert!(matches!(of(&by_node(TRIP), "note"), Forecast::Miss(why) if why.ends_with("is missing")));
+    assert!(
+        matches!(of(&by_node(TRIP), "note"), Forecast::Miss(why) if why.ends_with("is missing"))
+    );
 }
 
 #[test]
 fn fresh_and_targets() {
     let bench = Bench::new();
     bench.run(TRIP);
-    assert_eq!(bench.run_with(TRIP, &["trip"], true, None).started(), ["goal", "trip"]);
-    assert_eq!(bench.run_with(TRIP, &["goal"], false, None).summary.cached, 1);
+    assert_eq!(
+        bench.run_with(TRIP, &["trip"], true, None).started(),
+        ["goal", "trip"]
+    );
+    assert_eq!(
+        bench.run_with(TRIP, &["goal"], false, None).summary.cached,
+        1
+    );
 }
 
 #[test]
@@ -368,10 +498,15 @@ fn missing_files_are_named_together() {
     let text = r#"{"paragraph": 1, "nodes": {"a": {"type": "t/read", "params": {"path": "im.txt"}}, "b": {"type": "t/read", "params": {"path": "no/where"}}}}"#;
     let (document, _) = graph::parse(text);
     let checked = graph::check(&document, session.registry.catalog()).unwrap();
-    let failure = Steps::new(&session, &checked, bench.folder.path(), &[], false).err().unwrap();
+    let failure = Steps::new(&session, &checked, bench.folder.path(), &[], false)
+        .err()
+        .unwrap();
     let lines: Vec<&str> = failure.message.lines().collect();
     assert_eq!(lines.len(), 2, "{failure}");
-    assert!(lines[0].contains("`a`") && lines[0].contains("did you mean in.txt?"), "{failure}");
+    assert!(
+        lines[0].contains("`a`") && lines[0].contains("did you mean in.txt?"),
+        "{failure}"
+    );
     assert_eq!(failure.kind.exit_code(), 1);
 }
 
@@ -384,7 +519,11 @@ fn deep_graphs_do_not_recurse() {
     }
     let ran = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(256 << 10);
-        thread.spawn_scoped(scope, || bench.run(&nodes)).unwrap().join().unwrap()
+        thread
+            .spawn_scoped(scope, || bench.run(&nodes))
+            .unwrap()
+            .join()
+            .unwrap()
     });
     assert_eq!(ran.summary.loaded, 3000);
 }

@@ -40,8 +40,11 @@ fn sizes(
     let config = match (path, model) {
         (Some(path), _) => {
             let file = path.join("unet/config.json");
-            let text = fs::read_to_string(&file).context(|| format!("cannot read {}", file.display()));
-            let text = text.help(|| "give sdxl, sd15, or a diffusers folder (the one that holds model_index.json)")?;
+            let text =
+                fs::read_to_string(&file).context(|| format!("cannot read {}", file.display()));
+            let text = text.help(
+                || "give sdxl, sd15, or a diffusers folder (the one that holds model_index.json)",
+            )?;
             UnetConfig::from_json(&text).context(|| file.display().to_string())?
         }
         (None, Known::Sdxl) => UnetConfig::sdxl(),
@@ -51,12 +54,26 @@ fn sizes(
     let mut table = Table::new(["subset", "modules", "rank", "para", "lora"]);
     for subset in subset::Subset::ALL {
         for rank in &ranks {
-            let rank: usize = rank.parse().context(|| format!("parameter `ranks`: {rank:?} is no rank"))?;
-            let rule = RankRule { rank, gamma, scope: gamma_scope.into() };
-            let shapes = modules.iter().map(|m| (m.path.as_str(), m.shape.as_slice()));
+            let rank: usize = rank
+                .parse()
+                .context(|| format!("parameter `ranks`: {rank:?} is no rank"))?;
+            let rule = RankRule {
+                rank,
+                gamma,
+                scope: gamma_scope.into(),
+            };
+            let shapes = modules
+                .iter()
+                .map(|m| (m.path.as_str(), m.shape.as_slice()));
             let found = subset::sizes(shapes, subset, rule)?;
             let name = Cell::from(subset.name());
-            table.push([name, found.modules.into(), rank.into(), found.para.into(), found.lora.into()]);
+            table.push([
+                name,
+                found.modules.into(),
+                rank.into(),
+                found.para.into(),
+                found.lora.into(),
+            ]);
         }
     }
     Ok(table)

@@ -8,6 +8,7 @@ pub mod combine;
 pub mod file;
 pub mod kohya;
 pub mod lora;
+pub mod model;
 pub mod names;
 pub mod para;
 pub mod peft;
@@ -42,7 +43,8 @@ impl Adapter {
         let what = || format!("adapter {}", path.display());
         if path.is_dir() {
             let config = folder_config(path)?.ok_or_else(|| {
-                sdk::Error::msg("the folder has no adapter_config.json").help("give a .safetensors file or a folder saved by PEFT")
+                sdk::Error::msg("the folder has no adapter_config.json")
+                    .help("give a .safetensors file or a folder saved by PEFT")
             });
             let config = config.context(what)?;
             let file = path.join("adapter_model.safetensors");
@@ -53,7 +55,13 @@ impl Adapter {
         }
         let content = Content::open(path)?;
         let config = match path.parent() {
-            Some(folder) if path.file_name().is_some_and(|n| n == "adapter_model.safetensors") => folder_config(folder)?,
+            Some(folder)
+                if path
+                    .file_name()
+                    .is_some_and(|n| n == "adapter_model.safetensors") =>
+            {
+                folder_config(folder)?
+            }
             _ => None,
         };
         Self::read(&content, config.as_ref()).context(what)
@@ -93,7 +101,10 @@ impl Adapter {
     /// Only those of the conversion.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let exact = |paras: &[Para]| {
-            let double = paras.iter().flat_map(|p| p.modules.values()).any(|q| q.dtype() == DType::F64);
+            let double = paras
+                .iter()
+                .flat_map(|p| p.modules.values())
+                .any(|q| q.dtype() == DType::F64);
             if double { DType::F64 } else { DType::F32 }
         };
         match self {
@@ -120,7 +131,10 @@ impl Adapter {
     /// # Errors
     /// Only those of the conversion.
     pub fn file_bytes(&self, layout: Option<&UnetLayout>, dtype: Option<DType>) -> Result<Vec<u8>> {
-        let named = |para: &Para| Para { layout: para.layout.clone().or(layout.cloned()), ..para.clone() };
+        let named = |para: &Para| Para {
+            layout: para.layout.clone().or(layout.cloned()),
+            ..para.clone()
+        };
         match self {
             Self::Para(para) => file::para_to_bytes(&[named(para)], dtype.unwrap_or(DType::F32)),
             Self::ParaSequence(paras) => {
@@ -136,13 +150,23 @@ impl Adapter {
     ///
     /// # Errors
     /// A sequence, which must be merged first; modules that the base does not have.
-    pub fn lora_bytes(&self, base: &BTreeMap<String, Tensor>, layout: &UnetLayout, dtype: DType) -> Result<Vec<u8>> {
+    pub fn lora_bytes(
+        &self,
+        base: &BTreeMap<String, Tensor>,
+        layout: &UnetLayout,
+        dtype: DType,
+    ) -> Result<Vec<u8>> {
         let lora = match self {
             Self::Para(para) => {
-                let para = Para { modules: named(&para.modules, layout), ..para.clone() };
+                let para = Para {
+                    modules: named(&para.modules, layout),
+                    ..para.clone()
+                };
                 Lora::from_para(&para, base, dtype)?
             }
-            Self::ParaSequence(_) => bail!("a sequence of PaRas is no single LoRA"; help: "combine the adapters with mode merge, then export"),
+            Self::ParaSequence(_) => {
+                bail!("a sequence of PaRas is no single LoRA"; help: "combine the adapters with mode merge, then export")
+            }
             Self::Lora(lora) => lora.clone(),
         };
         kohya::lora_to_bytes(&lora, Some(layout), Some(dtype))
@@ -173,7 +197,9 @@ impl Adapter {
             _ => {
                 let all = self.paras().iter().flat_map(|p| p.modules.keys());
                 let all: std::collections::BTreeSet<&String> = all.collect();
-                all.into_iter().map(|path| ModuleName::unet(path.clone())).collect()
+                all.into_iter()
+                    .map(|path| ModuleName::unet(path.clone()))
+                    .collect()
             }
         }
     }
@@ -210,7 +236,10 @@ impl Adapter {
 
 /// The modules under diffusers' names.
 fn named(modules: &BTreeMap<String, Tensor>, layout: &UnetLayout) -> BTreeMap<String, Tensor> {
-    modules.iter().map(|(path, q)| (layout.diffusers(path), q.clone())).collect()
+    modules
+        .iter()
+        .map(|(path, q)| (layout.diffusers(path), q.clone()))
+        .collect()
 }
 
 impl Para {
@@ -219,7 +248,11 @@ impl Para {
     #[must_use]
     pub fn for_layout(&self, layout: &UnetLayout) -> Self {
         let modules = named(&self.modules, layout);
-        Self { modules, layout: Some(layout.clone()), ..self.clone() }
+        Self {
+            modules,
+            layout: Some(layout.clone()),
+            ..self.clone()
+        }
     }
 }
 
@@ -229,5 +262,7 @@ fn folder_config(folder: &Path) -> Result<Option<serde_json::Value>> {
         return Ok(None);
     }
     let text = std::fs::read_to_string(&path).context(|| path.display().to_string())?;
-    serde_json::from_str(&text).context(|| path.display().to_string()).map(Some)
+    serde_json::from_str(&text)
+        .context(|| path.display().to_string())
+        .map(Some)
 }

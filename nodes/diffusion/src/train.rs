@@ -7,19 +7,18 @@ mod data;
 mod drive;
 mod hooks;
 mod optimizer;
+mod options;
 mod prepare;
+mod result;
 mod state;
 
 pub use data::{Batch, TrainData};
 pub use drive::drive;
 pub use optimizer::AdamW;
+pub use options::{Method, Options};
 
-use crate::adapter::Adapter;
-use crate::adapter::apply::{FINGERPRINT, Target, fingerprint};
-use crate::adapter::lora::{Lora, LoraModule};
-use crate::adapter::names::{ModuleName, Part, UnetLayout};
-use crate::adapter::para::{self, Para};
-use crate::adapter::subset::{RankRule, Subset};
+use crate::adapter::names::UnetLayout;
+use crate::adapter::para;
 use crate::ddim::{Ddim, Prediction};
 use crate::layer::{Hook, Hooks};
 use crate::linalg;
@@ -29,102 +28,9 @@ use data::Queue;
 use hooks::{LoraHook, ParaHook};
 use optimizer::Param;
 use sdk::candle_core::{DType, Device, Tensor, Var};
-use sdk::{Error, Result, ResultExt, bail};
-use serde::{Deserialize, Serialize};
+use sdk::{Result, ResultExt, bail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// What is trained.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// PaRa: a matrix B (d_out, r) per module, whose columns span what is removed.
-    Para {
-        /// Standard deviation of B at the start. The projector does not depend on it, only on lr / σ.
-        sigma: f64,
-        /// Steps over which the projection fades in from nothing; 0: it is there at once.
-        gate_steps: usize,
-    },
-    /// LoRA: `down` drawn from N(0, 1/r²), `up` zero, as diffusers' trainer starts.
-    Lora {
-        /// The change is scaled by alpha / rank of each module.
-        alpha: f64,
-    },
-}
-
-/// How a training goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Options {
-    /// PaRa or LoRA.
-    pub method: Method,
-    /// Which modules are trained.
-    pub subset: Subset,
-    /// With which rank.
-    pub rule: RankRule,
-    /// Steps in all.
-    pub steps: usize,
-    /// Learning rate.
-    pub lr: f64,
-    /// Pictures in a step.
-    pub batch: usize,
-    /// Seed of all randomness.
-    pub seed: u64,
-    /// Steps over which the learning rate rises from nothing.
-    pub warmup: usize,
-    /// Weighs steps by min(snr, γ) (min-SNR, Hang et al. 2023).
-    pub snr_gamma: Option<f64>,
-    /// The optimiser's constants.
-    pub adam: AdamW,
-    /// What the adapter's file shall say beside these options, such as `para.instance_prompt`.
-    pub info: BTreeMap<String, String>,
-}
-
-impl Options {
-    /// The defaults of a PaRa: rank 4, ExCA, γ 0.025 on convolutions, 200 steps at 1e-3.
-    pub fn para() -> Self {
-        Self {
-            method: Method::Para { sigma: 1e-4, gate_steps: 0 },
-            subset: Subset::ExCA,
-            rule: RankRule { rank: 4, gamma: 0.025, scope: Default::default() },
-            steps: 200,
-            lr: 1e-3,
-            batch: 1,
-            seed: 0,
-            warmup: 0,
-            snr_gamma: None,
-            adam: AdamW::default(),
-            info: BTreeMap::new(),
-        }
-    }
-
-    /// The same for a LoRA, with alpha = rank.
-    pub fn lora() -> Self {
-        Self { method: Method::Lora { alpha: 4.0 }, ..Self::para() }
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.batch == 0 {
-            bail!("batch is 0, expected at least 1");
-        }
-        if !(self.lr > 0.0 && self.lr.is_finite()) {
-            bail!("lr is {}, expected a positive number", self.lr);
-        }
-        if let Some(gamma) = self.snr_gamma
-            && (gamma.is_nan() || gamma <= 0.0)
-        {
-            bail!("snr_gamma is {gamma}, expected a positive number"; help: "5 is usual");
-        }
-        match self.method {
-            Method::Para { sigma, .. } if !(sigma > 0.0 && sigma.is_finite()) => {
-                bail!("B starts with standard deviation {sigma}, expected a positive number"; help: "with B exactly zero there is no projector and no gradient; use 1e-4")
-            }
-            Method::Lora { alpha } if !alpha.is_finite() || alpha == 0.0 => {
-                bail!("alpha is {alpha}, expected a number other than 0"; help: "use alpha = rank")
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 /// A finished step.
 #[derive(Clone, Copy, Debug)]
@@ -213,25 +119,42 @@ impl Trainer {
             }
             let rows = module.shape[0];
             let mut draw = |shape: Vec<usize>, sigma: f64| -> Result<Vec<f32>> {
-                let noise = self.generator.randn(shape)?.flatten_all()?.to_vec1::<f32>()?;
-                Ok(noise.into_iter().map(|v| (f64::from(v) * sigma) as f32).collect())
+                let noise = self
+                    .generator
+                    .randn(shape)?
+                    .flatten_all()?
+                    .to_vec1::<f32>()?;
+                Ok(noise
+                    .into_iter()
+                    .map(|v| (f64::from(v) * sigma) as f32)
+                    .collect())
             };
             match self.options.method {
                 Method::Para { sigma, .. } => {
                     let shape = vec![rows, rank];
                     let value = draw(shape.clone(), sigma)?;
-                    self.params.push(Param::new(module.path.clone(), shape, value));
+                    self.params
+                        .push(Param::new(module.path.clone(), shape, value));
                 }
                 Method::Lora { .. } => {
                     let shape = [&[rank], &module.shape[1..]].concat();
                     let value = draw(shape.clone(), 1.0 / rank as f64)?;
-                    self.params.push(Param::new(format!("{}.down", module.path), shape, value));
+                    self.params
+                        .push(Param::new(format!("{}.down", module.path), shape, value));
                     let zeros = vec![0.0; rows * rank];
-                    self.params.push(Param::new(format!("{}.up", module.path), vec![rows, rank], zeros));
+                    self.params.push(Param::new(
+                        format!("{}.up", module.path),
+                        vec![rows, rank],
+                        zeros,
+                    ));
                 }
             }
             let convolution = module.shape.len() == 4;
-            self.sites.push(Site { path: module.path, rank, convolution });
+            self.sites.push(Site {
+                path: module.path,
+                rank,
+                convolution,
+            });
         }
         if self.sites.is_empty() {
             bail!("subset {} has no module to train in this model with rank {} and gamma {}", self.options.subset, rule.rank, rule.gamma; help: "gamma times the rank of a weight, rounded down, bounds the rank: for small models raise gamma");
@@ -265,7 +188,10 @@ impl Trainer {
     /// Only those of the conversion.
     pub fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         let tensor = |p: &Param| Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu);
-        self.params.iter().map(|p| Ok((p.name.clone(), tensor(p)?))).collect()
+        self.params
+            .iter()
+            .map(|p| Ok((p.name.clone(), tensor(p)?)))
+            .collect()
     }
 
     /// Sets trained values by name, to start from a given point. Moments stay.
@@ -278,7 +204,11 @@ impl Trainer {
                 bail!("{name} is not trained here");
             };
             if tensor.dims() != param.shape {
-                bail!("{name} has shape {:?}, expected {:?}", tensor.dims(), param.shape);
+                bail!(
+                    "{name} has shape {:?}, expected {:?}",
+                    tensor.dims(),
+                    param.shape
+                );
             }
             param.value = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         }
@@ -293,7 +223,14 @@ impl Trainer {
         let steps = self.schedule.alphas_cumprod().len();
         let (queue, generator) = (&mut self.queue, &mut self.generator);
         let device = self.unet.device().clone();
-        let batch = data::draw(&self.data, queue, self.options.batch, steps, generator, &device)?;
+        let batch = data::draw(
+            &self.data,
+            queue,
+            self.options.batch,
+            steps,
+            generator,
+            &device,
+        )?;
         self.step_with(&batch)
     }
 
@@ -304,18 +241,34 @@ impl Trainer {
     pub fn step_with(&mut self, batch: &Batch) -> Result<Progress> {
         let (loss, gradients) = self.backward(batch)?;
         let step = self.losses.len() + 1;
-        let rise = if self.options.warmup > 0 { (step as f64 / self.options.warmup as f64).min(1.0) } else { 1.0 };
+        let rise = if self.options.warmup > 0 {
+            (step as f64 / self.options.warmup as f64).min(1.0)
+        } else {
+            1.0
+        };
         let lr = self.options.lr * rise;
-        let gradient_norm = self.options.adam.update(&mut self.params, &gradients, lr, step)?;
+        let gradient_norm = self
+            .options
+            .adam
+            .update(&mut self.params, &gradients, lr, step)?;
         self.losses.push(loss);
-        Ok(Progress { step, steps: self.options.steps, loss, gradient_norm, lr })
+        Ok(Progress {
+            step,
+            steps: self.options.steps,
+            loss,
+            gradient_norm,
+            lr,
+        })
     }
 
     /// Takes the steps that are left. The callback hears of each one and may stop the training.
     ///
     /// # Errors
     /// As [`Trainer::step`], or those of the callback.
-    pub fn run(&mut self, mut callback: impl FnMut(&Self, Progress) -> Result<Control>) -> Result<()> {
+    pub fn run(
+        &mut self,
+        mut callback: impl FnMut(&Self, Progress) -> Result<Control>,
+    ) -> Result<()> {
         while self.losses.len() < self.options.steps {
             let progress = self.step()?;
             if callback(self, progress)? == Control::Stop {
@@ -365,15 +318,23 @@ impl Trainer {
                     let var = leaf(linalg::tensor(&q, DType::F64)?)?;
                     leaves.push(var.clone());
                     bases.push((q, r));
-                    Arc::new(ParaHook { q: var.as_tensor().clone(), strength: self.gate() })
+                    Arc::new(ParaHook {
+                        q: var.as_tensor().clone(),
+                        strength: self.gate(),
+                    })
                 }
                 Method::Lora { alpha } => {
                     let [down, up] = [2 * index, 2 * index + 1].map(|i| &self.params[i]);
-                    let tensor = |p: &Param| Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu);
+                    let tensor =
+                        |p: &Param| Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu);
                     let (down, up) = (leaf(tensor(down)?)?, leaf(tensor(up)?)?);
                     leaves.extend([down.clone(), up.clone()]);
                     let scale = alpha / site.rank as f64;
-                    Arc::new(LoraHook { down: down.as_tensor().clone(), up: up.as_tensor().clone(), scale })
+                    Arc::new(LoraHook {
+                        down: down.as_tensor().clone(),
+                        up: up.as_tensor().clone(),
+                        scale,
+                    })
                 }
             };
             hooks.insert(site.path.clone(), hook);
@@ -393,14 +354,21 @@ impl Trainer {
                     gradients.push(vec![0.0; param.value.len()]);
                     continue;
                 }
-                bail!("no gradient reaches {}: its output is not used in the model", param.name);
+                bail!(
+                    "no gradient reaches {}: its output is not used in the model",
+                    param.name
+                );
             };
             let values = match bases.get(index) {
                 Some((q, r)) => {
                     let b = para::basis_gradient(q, r, &linalg::matrix(&gradient)?);
                     linalg::to_rows(&b.context(|| format!("module {}", param.name))?)
                 }
-                None => gradient.to_dtype(DType::F64)?.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?,
+                None => gradient
+                    .to_dtype(DType::F64)?
+                    .to_device(&Device::Cpu)?
+                    .flatten_all()?
+                    .to_vec1()?,
             };
             gradients.push(values.into_iter().map(|v| v as f32).collect());
         }
@@ -413,12 +381,20 @@ impl Trainer {
         let precise = para::working_dtype(model);
         let latents = batch.latents.to_device(device)?.to_dtype(precise)?;
         let noise = batch.noise.to_device(device)?.to_dtype(precise)?;
-        let noisy = self.schedule.add_noise(&latents, &noise, &batch.timesteps)?;
+        let noisy = self
+            .schedule
+            .add_noise(&latents, &noise, &batch.timesteps)?;
         let target = self.schedule.target(&latents, &noise, &batch.timesteps)?;
         let timesteps: Vec<f32> = batch.timesteps.iter().map(|t| *t as f32).collect();
         let timesteps = Tensor::new(timesteps, device)?;
         let states = batch.states.to_device(device)?.to_dtype(model)?;
-        let output = self.unet.forward(&noisy.to_dtype(model)?, &timesteps, &states, batch.added.as_ref(), hooks)?;
+        let output = self.unet.forward(
+            &noisy.to_dtype(model)?,
+            &timesteps,
+            &states,
+            batch.added.as_ref(),
+            hooks,
+        )?;
         let error = (output.to_dtype(precise)? - target)?.sqr()?;
         let Some(gamma) = self.options.snr_gamma else {
             return Ok(error.mean_all()?);
@@ -436,62 +412,9 @@ impl Trainer {
             }
         };
         let weights: Vec<f64> = batch.timesteps.iter().map(weight).collect();
-        let weights = Tensor::new(weights, device)?.to_dtype(precise)?.reshape(((), 1, 1, 1))?;
+        let weights = Tensor::new(weights, device)?
+            .to_dtype(precise)?
+            .reshape(((), 1, 1, 1))?;
         Ok(error.broadcast_mul(&weights)?.mean_all()?)
-    }
-
-    /// What is learnt so far.
-    ///
-    /// # Errors
-    /// Only those of the conversion.
-    pub fn adapter(&self) -> Result<Adapter> {
-        let mut info = self.options.info.clone();
-        let rule = self.options.rule;
-        for (key, value) in [
-            ("rank", rule.rank.to_string()),
-            ("gamma", rule.gamma.to_string()),
-            ("gamma_scope", rule.scope.name().to_string()),
-            ("subset", self.options.subset.to_string()),
-            ("steps", self.losses.len().to_string()),
-            ("lr", self.options.lr.to_string()),
-            ("batch", self.options.batch.to_string()),
-            ("seed", self.options.seed.to_string()),
-        ] {
-            info.insert(format!("para.{key}"), value);
-        }
-        match self.options.method {
-            Method::Para { sigma, .. } => {
-                info.insert("para.init".into(), format!("gauss {sigma}"));
-                let mut modules = BTreeMap::new();
-                for (name, b) in self.weights()? {
-                    let (q, _) = linalg::qr(&linalg::matrix(&b)?).context(|| format!("module {name}"))?;
-                    modules.insert(name, linalg::tensor(&q, DType::F32)?);
-                }
-                let target = Target { part: Part::Unet, layout: Some(&self.layout), base: self.unet.tensors() };
-                info.insert(FINGERPRINT.into(), fingerprint(&target, modules.keys())?);
-                let mut para = Para::new(modules, DType::F32)?;
-                para.layout = Some(self.layout.clone());
-                para.info = info;
-                Ok(Adapter::Para(para))
-            }
-            Method::Lora { alpha } => {
-                info.insert("ss_network_dim".into(), rule.rank.to_string());
-                info.insert("ss_network_alpha".into(), alpha.to_string());
-                let weights = self.weights()?;
-                let mut modules = BTreeMap::new();
-                for site in &self.sites {
-                    let half = |name: &str| {
-                        weights.get(&format!("{}.{name}", site.path)).cloned().ok_or_else(|| Error::msg("a trained tensor is missing"))
-                    };
-                    let (down, mut up) = (half("down")?, half("up")?);
-                    if site.convolution {
-                        up = up.reshape(((), site.rank, 1, 1))?;
-                    }
-                    let module = LoraModule::new(down, up, None, Some(alpha))?;
-                    modules.insert(ModuleName::unet(site.path.clone()), module);
-                }
-                Ok(Adapter::Lora(Lora { modules, layout: Some(self.layout.clone()), info }))
-            }
-        }
     }
 }

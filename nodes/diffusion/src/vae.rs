@@ -218,6 +218,22 @@ impl Vae {
     pub fn scaling_factor(&self) -> f64 {
         self.config.scaling_factor
     }
+
+    /// Latents as the UNet sees them, of latents as this model makes them.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn scale(&self, latents: &Tensor) -> Result<Tensor> {
+        Ok((latents * self.scaling_factor())?)
+    }
+
+    /// Latents as this model makes them, of latents as the UNet sees them.
+    ///
+    /// # Errors
+    /// Only those of the device.
+    pub fn unscale(&self, latents: &Tensor) -> Result<Tensor> {
+        Ok((latents / self.scaling_factor())?)
+    }
 }
 
 fn check(what: &str, x: &Tensor, channels: usize) -> Result<()> {

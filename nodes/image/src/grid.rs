@@ -27,24 +27,43 @@ fn grid(
 ) -> Result<Images> {
     let all: Vec<&Image> = images.iter().flat_map(|images| &images.items).collect();
     let texts = captions(&labels.unwrap_or_default(), &images, all.len())?;
-    let (Some(width), Some(height)) = (all.iter().map(|i| i.width).max(), all.iter().map(|i| i.height).max()) else {
+    let (Some(width), Some(height)) = (
+        all.iter().map(|i| i.width).max(),
+        all.iter().map(|i| i.height).max(),
+    ) else {
         sdk::bail!("there is no picture to lay out");
     };
     let longest_row = images.iter().map(|i| i.items.len()).max().unwrap_or(1);
-    let one_row_each = if images.len() > 1 { longest_row } else { (all.len() as f64).sqrt().ceil() as usize };
+    let one_row_each = if images.len() > 1 {
+        longest_row
+    } else {
+        (all.len() as f64).sqrt().ceil() as usize
+    };
     let columns = columns.unwrap_or(one_row_each).clamp(1, all.len());
     let rows = all.len().div_ceil(columns);
     let (width, height) = (width * scale, height * scale);
-    let head = if texts.is_empty() { 0 } else { LETTER + 2 * GAP };
-    let mut canvas = Canvas::new(columns * (width + GAP) + GAP, rows * (height + head + GAP) + GAP);
+    let head = if texts.is_empty() {
+        0
+    } else {
+        LETTER + 2 * GAP
+    };
+    let mut canvas = Canvas::new(
+        columns * (width + GAP) + GAP,
+        rows * (height + head + GAP) + GAP,
+    );
     for (index, image) in all.iter().enumerate() {
-        let (x, y) = (GAP + index % columns * (width + GAP), GAP + index / columns * (height + head + GAP));
+        let (x, y) = (
+            GAP + index % columns * (width + GAP),
+            GAP + index / columns * (height + head + GAP),
+        );
         if let Some(text) = texts.get(index) {
             canvas.write(text, x, y + GAP, width);
         }
         canvas.draw(image, x, y + head, scale);
     }
-    Ok(Images { items: vec![Image::new(canvas.width, canvas.height, canvas.rgb)?] })
+    Ok(Images {
+        items: vec![Image::new(canvas.width, canvas.height, canvas.rgb)?],
+    })
 }
 
 /// The label of each picture; none when there are no labels.
@@ -56,7 +75,10 @@ fn captions(labels: &[String], images: &[&Images], pictures: usize) -> Result<Ve
         sdk::bail!("{} labels for {pictures} pictures of {} inputs", labels.len(), images.len();
                    help: "give one label for each picture, or one for each input");
     }
-    let each = images.iter().zip(labels).flat_map(|(images, label)| images.items.iter().map(move |_| label.clone()));
+    let each = images
+        .iter()
+        .zip(labels)
+        .flat_map(|(images, label)| images.items.iter().map(move |_| label.clone()));
     Ok(each.collect())
 }
 
@@ -68,7 +90,11 @@ struct Canvas {
 
 impl Canvas {
     fn new(width: usize, height: usize) -> Self {
-        Self { width, height, rgb: vec![255; 3 * width * height] }
+        Self {
+            width,
+            height,
+            rgb: vec![255; 3 * width * height],
+        }
     }
 
     fn set(&mut self, x: usize, y: usize, colour: &[u8]) {
@@ -91,7 +117,11 @@ impl Canvas {
         let letters: Vec<char> = text.chars().collect();
         let cut = letters.len() > room;
         for (index, &letter) in letters.iter().take(room).enumerate() {
-            let letter = if cut && index + 1 == room { '.' } else { letter };
+            let letter = if cut && index + 1 == room {
+                '.'
+            } else {
+                letter
+            };
             let glyph = glyph(letter).or_else(|| glyph('?')).unwrap_or_default();
             for (row, bits) in glyph.iter().enumerate() {
                 for column in (0..LETTER).filter(|column| bits >> column & 1 == 1) {
@@ -103,7 +133,10 @@ impl Canvas {
 }
 
 fn glyph(letter: char) -> Option<[u8; LETTER]> {
-    font8x8::BASIC_FONTS.get(letter).or_else(|| font8x8::LATIN_FONTS.get(letter)).or_else(|| font8x8::GREEK_FONTS.get(letter))
+    font8x8::BASIC_FONTS
+        .get(letter)
+        .or_else(|| font8x8::LATIN_FONTS.get(letter))
+        .or_else(|| font8x8::GREEK_FONTS.get(letter))
 }
 
 #[cfg(test)]
@@ -111,7 +144,11 @@ mod tests {
     use super::*;
 
     fn images(n: usize, value: u8) -> Images {
-        Images { items: (0..n).map(|_| Image::new(16, 8, vec![value; 16 * 8 * 3]).unwrap()).collect() }
+        Images {
+            items: (0..n)
+                .map(|_| Image::new(16, 8, vec![value; 16 * 8 * 3]).unwrap())
+                .collect(),
+        }
     }
 
     #[test]
@@ -120,16 +157,35 @@ mod tests {
         let labels = vec!["r1".to_owned(), "rank".to_owned()];
         let grid = grid(vec![&a, &b], None, Some(labels), 2).unwrap();
         let picture = &grid.items[0];
-        assert_eq!((picture.width, picture.height), (2 * 34 + 2, 2 * (16 + 12 + 2) + 2));
+        assert_eq!(
+            (picture.width, picture.height),
+            (2 * 34 + 2, 2 * (16 + 12 + 2) + 2)
+        );
         let at = |x: usize, y: usize| picture.rgb[3 * (y * picture.width + x)];
-        assert_eq!((at(2, 14), at(2 + 34, 14), at(2, 14 + 30), at(0, 0)), (10, 10, 200, 255));
-        let dark = |x0: usize, y0: usize| (y0..y0 + 8).any(|y| (x0..x0 + 16).any(|x| at(x, y) == 20));
-        assert!(dark(2, 4) && dark(36, 4), "both pictures of the first input carry its label");
+        assert_eq!(
+            (at(2, 14), at(2 + 34, 14), at(2, 14 + 30), at(0, 0)),
+            (10, 10, 200, 255)
+        );
+        let dark =
+            |x0: usize, y0: usize| (y0..y0 + 8).any(|y| (x0..x0 + 16).any(|x| at(x, y) == 20));
+        assert!(
+            dark(2, 4) && dark(36, 4),
+            "both pictures of the first input carry its label"
+        );
     }
 
     #[test]
     fn a_wrong_number_of_labels_is_an_error() {
-        let error = grid(vec![&images(3, 0)], None, Some(vec!["a".into(), "b".into()]), 1).unwrap_err();
-        assert!(error.message().contains("2 labels for 3 pictures"), "{error}");
+        let error = grid(
+            vec![&images(3, 0)],
+            None,
+            Some(vec!["a".into(), "b".into()]),
+            1,
+        )
+        .unwrap_err();
+        assert!(
+            error.message().contains("2 labels for 3 pictures"),
+            "{error}"
+        );
     }
 }

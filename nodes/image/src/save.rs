@@ -25,7 +25,9 @@ fn save(
     }
     let provenance = context.provenance(&directory);
     let pictures: Vec<&Image> = images.iter().flat_map(|images| &images.items).collect();
-    let paths: Vec<_> = (1..=pictures.len()).map(|n| directory.join(format!("{prefix}_{n:05}.png"))).collect();
+    let paths: Vec<_> = (1..=pictures.len())
+        .map(|n| directory.join(format!("{prefix}_{n:05}.png")))
+        .collect();
     for path in &paths {
         context.claim(path)?;
     }
@@ -62,13 +64,32 @@ mod tests {
     fn pictures_are_numbered_in_order_and_whole() {
         let folder = tempfile::tempdir().unwrap();
         let image = |v| Image::new(2, 1, vec![v; 6]).unwrap();
-        let (a, b) = (Images { items: vec![image(1), image(2)] }, Images { items: vec![image(3)] });
+        let (a, b) = (
+            Images {
+                items: vec![image(1), image(2)],
+            },
+            Images {
+                items: vec![image(3)],
+            },
+        );
         let directory = || OutputPath(folder.path().join("new"));
-        let files = save(&Context::detached(), vec![&a, &b], "cat".into(), directory()).unwrap();
+        let files = save(
+            &Context::detached(),
+            vec![&a, &b],
+            "cat".into(),
+            directory(),
+        )
+        .unwrap();
         for (index, entry) in files.items.iter().enumerate() {
-            assert_eq!(entry.path, folder.path().join(format!("new/cat_{:05}.png", index + 1)));
+            assert_eq!(
+                entry.path,
+                folder.path().join(format!("new/cat_{:05}.png", index + 1))
+            );
             let read = sdk::image::open(&entry.path).unwrap().to_rgb8();
-            assert_eq!((read.dimensions(), read.get_pixel(0, 0).0[0]), ((2, 1), index as u8 + 1));
+            assert_eq!(
+                (read.dimensions(), read.get_pixel(0, 0).0[0]),
+                ((2, 1), index as u8 + 1)
+            );
         }
         assert!(save(&Context::detached(), vec![&a], "a/b".into(), directory()).is_err());
     }

@@ -12,6 +12,12 @@ fn adapter(
     path: InputPath,
 ) -> Result<diffusion::adapter::Adapter> {
     let adapter = diffusion::adapter::Adapter::open(&path)?;
-    context.info(format!("{}: {} modules, rank {}, {} parameters", adapter.kind(), adapter.modules().len(), adapter.rank(), adapter.parameters()));
+    context.info(format!(
+        "{}: {} modules, rank {}, {} parameters",
+        adapter.kind(),
+        adapter.modules().len(),
+        adapter.rank(),
+        adapter.parameters()
+    ));
     Ok(adapter)
 }

@@ -38,7 +38,11 @@ sdk::choice! {
 #[node(
     "load/model",
     lazy,
-    outputs(model = "The UNet with its schedule", text = "The text encoders", vae = "The autoencoder")
+    outputs(
+        model = "The UNet with its schedule",
+        text = "The text encoders",
+        vae = "The autoencoder"
+    )
 )]
 fn model(
     context: &Context,
@@ -74,6 +78,8 @@ fn open(device: Where) -> Result<Device> {
     match device {
         Where::Cpu => Ok(Device::Cpu),
         Where::Auto => Ok(Device::cuda_if_available(0)?),
-        Where::Cuda => Device::new_cuda(0).help(|| "build with `--features diffusion/cuda` on a machine with CUDA, or use device cpu"),
+        Where::Cuda => Device::new_cuda(0).help(
+            || "build with `--features diffusion/cuda` on a machine with CUDA, or use device cpu",
+        ),
     }
 }

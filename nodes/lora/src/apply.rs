@@ -23,7 +23,10 @@ sdk::choice! {
 #[node(
     "lora/apply",
     lazy,
-    outputs(model = "The model with the LoRAs", text = "The text encoders with the LoRAs")
+    outputs(
+        model = "The model with the LoRAs",
+        text = "The text encoders with the LoRAs"
+    )
 )]
 fn apply(
     context: &Context,
@@ -43,7 +46,11 @@ fn apply(
     #[default(false)]
     allow_partial: bool,
 ) -> Result<(Model, Text)> {
-    let options = Options { strength: scale, before_para: order == Order::BeforePara, allow_partial };
+    let options = Options {
+        strength: scale,
+        before_para: order == Order::BeforePara,
+        allow_partial,
+    };
     let (mut model, mut text) = (model.clone(), text.cloned());
     for (index, adapter) in adapters.into_iter().enumerate() {
         if !adapter.paras().is_empty() {

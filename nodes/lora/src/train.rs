@@ -69,12 +69,28 @@ fn train(
     #[default(50)]
     checkpoint_every: usize,
 ) -> Result<(Adapter, Table)> {
-    let data = TrainData::prepare(context, model, (text.encoders()?, &vae.0), images, &prompt, resolution)?;
-    let info = [("para.base_model", model.name.clone()), ("para.instance_prompt", prompt)];
+    let data = TrainData::prepare(
+        context,
+        model,
+        (text.encoders()?, &vae.0),
+        images,
+        &prompt,
+        resolution,
+    )?;
+    let info = [
+        ("para.base_model", model.name.clone()),
+        ("para.instance_prompt", prompt),
+    ];
     let options = Options {
-        method: Method::Lora { alpha: alpha.unwrap_or(rank as f64) },
+        method: Method::Lora {
+            alpha: alpha.unwrap_or(rank as f64),
+        },
         subset: subset.into(),
-        rule: RankRule { rank, gamma, scope: gamma_scope.into() },
+        rule: RankRule {
+            rank,
+            gamma,
+            scope: gamma_scope.into(),
+        },
         steps,
         lr,
         batch,
@@ -84,6 +100,11 @@ fn train(
         info: info.map(|(key, value)| (key.to_owned(), value)).into(),
         ..Options::lora()
     };
-    let trainer = Trainer::new(model.unet.unet.clone(), Ddim::for_training(model.scheduler.clone()), data, options)?;
+    let trainer = Trainer::new(
+        model.unet.unet.clone(),
+        Ddim::for_training(model.scheduler.clone()),
+        data,
+        options,
+    )?;
     drive(context, trainer, checkpoint_every)
 }

@@ -11,7 +11,11 @@ use std::sync::Arc;
 ///
 /// Several PaRas are merged first, or applied one after another in the order of the list. LoRAs that the model
 /// already has stay after the PaRas, unless lora/apply put them before.
-#[node("para/apply", lazy, outputs(model = "The model without those directions"))]
+#[node(
+    "para/apply",
+    lazy,
+    outputs(model = "The model without those directions")
+)]
 fn apply(
     context: &Context,
     /// The model
@@ -43,11 +47,18 @@ fn apply(
         (_, [one]) => Adapter::Para((*one).clone()),
         _ => Adapter::ParaSequence(combine::sequential(&paras, None)?.0),
     };
-    let options = Options { strength, allow_partial, ..Options::default() };
+    let options = Options {
+        strength,
+        allow_partial,
+        ..Options::default()
+    };
     let (unet, coverage) = model.unet.apply(Arc::new(adapter), options)?;
     context.info(coverage.to_string());
     for warning in &coverage.warnings {
         context.warn(warning.clone());
     }
-    Ok(Model { unet, ..model.clone() })
+    Ok(Model {
+        unet,
+        ..model.clone()
+    })
 }

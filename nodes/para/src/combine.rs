@@ -39,7 +39,11 @@ fn combine(
     gamma_scope: GammaScope,
 ) -> Result<(Adapter, Table)> {
     let paras = crate::paras(&adapters)?;
-    let boundary = joint::Boundary { base: model.unet.base.tensors(), gamma, scope: gamma_scope.into() };
+    let boundary = joint::Boundary {
+        base: model.unet.base.tensors(),
+        gamma,
+        scope: gamma_scope.into(),
+    };
     let (adapter, report) = match mode {
         Mode::Merge => {
             let (merged, report) = joint::merge(&paras, Some(boundary), cap.into())?;
@@ -51,8 +55,16 @@ fn combine(
         }
     };
     context.info(report.to_string());
-    let mut table =
-        Table::new(["module", "ranks", "joint", "rank", "max_cosine", "overlap", "boundary", "exceeded"]);
+    let mut table = Table::new([
+        "module",
+        "ranks",
+        "joint",
+        "rank",
+        "max_cosine",
+        "overlap",
+        "boundary",
+        "exceeded",
+    ]);
     for row in &report.rows {
         let ranks: Vec<String> = row.ranks.iter().map(usize::to_string).collect();
         table.push([

@@ -79,12 +79,29 @@ fn train(
     #[default(50)]
     checkpoint_every: usize,
 ) -> Result<(Adapter, Table)> {
-    let data = TrainData::prepare(context, model, (text.encoders()?, &vae.0), images, &prompt, resolution)?;
-    let info = [("para.base_model", model.name.clone()), ("para.instance_prompt", prompt)];
+    let data = TrainData::prepare(
+        context,
+        model,
+        (text.encoders()?, &vae.0),
+        images,
+        &prompt,
+        resolution,
+    )?;
+    let info = [
+        ("para.base_model", model.name.clone()),
+        ("para.instance_prompt", prompt),
+    ];
     let options = Options {
-        method: Method::Para { sigma: init, gate_steps },
+        method: Method::Para {
+            sigma: init,
+            gate_steps,
+        },
         subset: subset.into(),
-        rule: RankRule { rank, gamma, scope: gamma_scope.into() },
+        rule: RankRule {
+            rank,
+            gamma,
+            scope: gamma_scope.into(),
+        },
         steps,
         lr,
         batch,
@@ -94,6 +111,11 @@ fn train(
         info: info.map(|(key, value)| (key.to_owned(), value)).into(),
         ..Options::para()
     };
-    let trainer = Trainer::new(model.unet.unet.clone(), Ddim::for_training(model.scheduler.clone()), data, options)?;
+    let trainer = Trainer::new(
+        model.unet.unet.clone(),
+        Ddim::for_training(model.scheduler.clone()),
+        data,
+        options,
+    )?;
     drive(context, trainer, checkpoint_every)
 }

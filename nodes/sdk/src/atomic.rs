@@ -24,10 +24,15 @@ pub fn write_fast(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn replace(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let saved = (|| -> Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".para-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".para-")
+            .tempfile_in(folder)?;
         file.write_all(bytes)?;
         if durable {
             file.as_file().sync_all()?;
@@ -63,6 +68,10 @@ mod tests {
         let taken = folder.path().join("a");
         let error = super::write(&taken, b"three").unwrap_err();
         assert!(error.message().contains("cannot write"), "{error}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
     }
 }

@@ -71,12 +71,20 @@ impl Context {
 
     /// Says how far the node is.
     pub fn progress(&self, done: usize, total: usize, note: impl Into<String>) {
-        self.host.event(Event::Progress { done: done as u64, total: total as u64, note: note.into() });
+        self.host.event(Event::Progress {
+            done: done as u64,
+            total: total as u64,
+            note: note.into(),
+        });
     }
 
     /// Reports a named number at a step, from 1.
     pub fn metric(&self, name: &str, step: usize, value: f64) {
-        self.host.event(Event::Metric { name: name.to_owned(), step: step as u64, value });
+        self.host.event(Event::Metric {
+            name: name.to_owned(),
+            step: step as u64,
+            value,
+        });
     }
 
     /// Writes a line for the curious.
@@ -99,7 +107,11 @@ impl Context {
     /// # Errors
     /// [`Error::cancelled`].
     pub fn check(&self) -> Result<()> {
-        if self.cancelled() { Err(Error::cancelled()) } else { Ok(()) }
+        if self.cancelled() {
+            Err(Error::cancelled())
+        } else {
+            Ok(())
+        }
     }
 
     /// A folder that belongs to this very step and outlives a killed run; for checkpoints. None in tests.

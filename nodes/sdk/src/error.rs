@@ -22,12 +22,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure with a message.
     pub fn msg(message: impl Into<String>) -> Self {
-        Self { inner: Box::new(Inner { message: message.into(), help: None, cancelled: false }) }
+        Self {
+            inner: Box::new(Inner {
+                message: message.into(),
+                help: None,
+                cancelled: false,
+            }),
+        }
     }
 
     /// The user asked to stop.
     pub fn cancelled() -> Self {
-        Self { inner: Box::new(Inner { message: "cancelled".into(), help: None, cancelled: true }) }
+        Self {
+            inner: Box::new(Inner {
+                message: "cancelled".into(),
+                help: None,
+                cancelled: true,
+            }),
+        }
     }
 
     /// Adds how to mend it; the first (innermost, most exact) help line stays.

@@ -27,7 +27,10 @@ impl Inputs {
     }
 
     fn port(&self, name: &str) -> &[Value] {
-        self.ports.iter().find(|(port, _)| port == name).map_or(&[], |(_, values)| values)
+        self.ports
+            .iter()
+            .find(|(port, _)| port == name)
+            .map_or(&[], |(_, values)| values)
     }
 
     /// The value of a required port.
@@ -35,7 +38,8 @@ impl Inputs {
     /// # Errors
     /// When nothing is linked or the type differs.
     pub fn required<T: Port>(&self, name: &str) -> Result<&T> {
-        self.optional(name)?.ok_or_else(|| Error::msg(format!("nothing is linked to input `{name}`")))
+        self.optional(name)?
+            .ok_or_else(|| Error::msg(format!("nothing is linked to input `{name}`")))
     }
 
     /// The value of an optional port.
@@ -80,7 +84,11 @@ pub struct NodeDef {
 impl NodeDef {
     /// The definition of `T`.
     pub const fn of<T: NodeSpec>() -> Self {
-        Self { json: T::JSON, outputs: T::OUTPUTS, make: T::make }
+        Self {
+            json: T::JSON,
+            outputs: T::OUTPUTS,
+            make: T::make,
+        }
     }
 }
 

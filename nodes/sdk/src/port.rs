@@ -58,7 +58,16 @@ impl PortInfo {
     /// Whether the type is defined in a crate that all plugins share. Anything else is private to the build
     /// of the plugin that made it: two builds of one plugin can have equal `TypeId`s and other layouts.
     pub fn is_shared(&self) -> bool {
-        const SHARED: [&str; 8] = ["std", "core", "alloc", "sdk", "diffusion", "graph", "candle_core", "serde_json"];
+        const SHARED: [&str; 8] = [
+            "std",
+            "core",
+            "alloc",
+            "sdk",
+            "diffusion",
+            "graph",
+            "candle_core",
+            "serde_json",
+        ];
         (self.type_name)()
             .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
             .filter(|path| path.contains("::"))
@@ -70,7 +79,10 @@ impl PortInfo {
     /// # Errors
     /// When the bytes are damaged or of another type.
     pub fn decode(&'static self, bytes: &[u8]) -> Result<Value> {
-        Ok(Value { data: (self.decode)(bytes)?, info: self })
+        Ok(Value {
+            data: (self.decode)(bytes)?,
+            info: self,
+        })
     }
 }
 
@@ -94,7 +106,10 @@ impl<T: Port> Described for T {
 impl Value {
     /// Wraps a value.
     pub fn new<T: Port>(value: T) -> Self {
-        Self { data: Arc::new(value), info: T::INFO }
+        Self {
+            data: Arc::new(value),
+            info: T::INFO,
+        }
     }
 
     /// The value, if it is a `T`.
@@ -103,8 +118,12 @@ impl Value {
     /// Names both types.
     pub fn get<T: Port>(&self) -> Result<&T> {
         self.data.downcast_ref().ok_or_else(|| {
-            Error::msg(format!("expected a value of type {}, found {}", T::NAME, self.info.name))
-                .help("the two node crates were built from different sources; rebuild the workspace")
+            Error::msg(format!(
+                "expected a value of type {}, found {}",
+                T::NAME,
+                self.info.name
+            ))
+            .help("the two node crates were built from different sources; rebuild the workspace")
         })
     }
 
@@ -163,7 +182,9 @@ impl Port for Tensor {
     }
     fn decode(bytes: &[u8]) -> Result<Self> {
         let mut tensors = candle_core::safetensors::load_buffer(bytes, &candle_core::Device::Cpu)?;
-        tensors.remove("tensor").ok_or_else(|| Error::msg("no tensor named `tensor` in the stored value"))
+        tensors
+            .remove("tensor")
+            .ok_or_else(|| Error::msg("no tensor named `tensor` in the stored value"))
     }
     fn size(&self) -> usize {
         self.elem_count() * self.dtype().size_in_bytes()
@@ -190,22 +211,35 @@ mod tests {
         let value = Value::new("hello".to_owned());
         assert_eq!(value.get::<String>().unwrap(), "hello");
         let error = value.get::<f64>().unwrap_err();
-        assert!(error.message().contains("number") && error.message().contains("text"), "{error}");
-        let again = value.info().decode(&value.encode().unwrap().unwrap()).unwrap();
+        assert!(
+            error.message().contains("number") && error.message().contains("text"),
+            "{error}"
+        );
+        let again = value
+            .info()
+            .decode(&value.encode().unwrap().unwrap())
+            .unwrap();
         assert_eq!(again.get::<String>().unwrap(), "hello");
     }
 
     #[test]
     fn tensors_survive_the_store() {
-        let tensor = Tensor::new(&[[1f32, -2.5], [3.0, f32::MIN]], &candle_core::Device::Cpu).unwrap();
+        let tensor =
+            Tensor::new(&[[1f32, -2.5], [3.0, f32::MIN]], &candle_core::Device::Cpu).unwrap();
         let again = Tensor::decode(&tensor.encode().unwrap().unwrap()).unwrap();
-        assert_eq!(again.to_vec2::<f32>().unwrap(), tensor.to_vec2::<f32>().unwrap());
+        assert_eq!(
+            again.to_vec2::<f32>().unwrap(),
+            tensor.to_vec2::<f32>().unwrap()
+        );
     }
 
     #[test]
     fn private_types_are_told_from_shared_ones() {
         assert!(String::INFO.is_shared() && Tensor::INFO.is_shared());
-        let info = PortInfo { type_name: || "alloc::vec::Vec<node_x::Thing>", ..PortInfo::of::<Private>() };
+        let info = PortInfo {
+            type_name: || "alloc::vec::Vec<node_x::Thing>",
+            ..PortInfo::of::<Private>()
+        };
         assert!(!info.is_shared());
     }
 }

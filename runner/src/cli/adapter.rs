@@ -50,7 +50,8 @@ pub(super) fn run(global: &Global, command: Command) -> Result<()> {
     }
     let table = run_node(global, "adapter/sizes", params)?;
     if arguments.json {
-        let text = serde_json::to_string_pretty(&by_subset(&table)).map_err(|e| Failure::system(e.to_string()))?;
+        let text = serde_json::to_string_pretty(&by_subset(&table))
+            .map_err(|e| Failure::system(e.to_string()))?;
         report::result(&text);
     } else {
         print(&table);
@@ -70,14 +71,31 @@ fn run_node(global: &Global, ty: &str, params: serde_json::Value) -> Result<Tabl
     let folder = std::env::current_dir().map_err(|e| Failure::system(e.to_string()))?;
     let steps = Steps::new(&session, &checked, &folder, &[], false)?;
     let failures = Arc::new(Failures::default());
-    let control = Control { cancel: Arc::default(), sink: failures.clone() };
-    execute(&steps, &Provenance::new(&text, Path::new(&folder)), &control)?;
-    if let Some(failure) = failures.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    let control = Control {
+        cancel: Arc::default(),
+        sink: failures.clone(),
+    };
+    execute(
+        &steps,
+        &Provenance::new(&text, Path::new(&folder)),
+        &control,
+    )?;
+    if let Some(failure) = failures
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take()
+    {
         return Err(failure);
     }
-    let record = steps.key(0, |_, _| None).and_then(|key| session.store.record(&key));
+    let record = steps
+        .key(0, |_, _| None)
+        .and_then(|key| session.store.record(&key));
     let record = record.ok_or_else(|| Failure::new(Kind::Bug, format!("{ty} left no result")))?;
-    let bytes = session.store.read(&record.outputs[0].content).map_err(|d| Failure::system(d.found))?;
+    let bytes = session
+        .store
+        .read(&record.outputs[0].content)
+        .map_err(|d| Failure::system(d.found))?;
     Ok(Table::decode(&bytes)?)
 }
 
@@ -88,8 +106,15 @@ struct Failures(Mutex<Option<Failure>>);
 impl Sink for Failures {
     fn event(&self, event: Event) {
         if let Event::Failed { message, help, .. } = event {
-            let failure = Failure { kind: Kind::Node, message, help };
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+            let failure = Failure {
+                kind: Kind::Node,
+                message,
+                help,
+            };
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(failure);
         }
     }
 }
@@ -105,12 +130,16 @@ fn text(cell: &Cell) -> String {
 fn by_subset(table: &Table) -> serde_json::Value {
     let mut all = serde_json::Map::new();
     for row in &table.rows {
-        let [subset, modules, rank, para, lora] = row.as_slice() else { continue };
+        let [subset, modules, rank, para, lora] = row.as_slice() else {
+            continue;
+        };
         let number = |cell: &Cell| match cell {
             Cell::Number(number) => json!(*number as u64),
             Cell::Text(text) => json!(text),
         };
-        let entry = all.entry(text(subset)).or_insert_with(|| json!({"modules": number(modules)}));
+        let entry = all
+            .entry(text(subset))
+            .or_insert_with(|| json!({"modules": number(modules)}));
         entry[format!("r{}", text(rank))] = json!({"para": number(para), "lora": number(lora)});
     }
     all.into()
@@ -120,12 +149,21 @@ fn print(table: &Table) {
     let rows: Vec<Vec<String>> = std::iter::once(table.columns.clone())
         .chain(table.rows.iter().map(|row| row.iter().map(text).collect()))
         .collect();
-    let widths: Vec<usize> =
-        (0..table.columns.len()).map(|i| rows.iter().map(|row| row[i].len()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..table.columns.len())
+        .map(|i| rows.iter().map(|row| row[i].len()).max().unwrap_or(0))
+        .collect();
     for row in rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(i, (cell, &width))| {
-            if i == 0 { format!("{cell:width$}") } else { format!("{cell:>width$}") }
-        });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(i, (cell, &width))| {
+                if i == 0 {
+                    format!("{cell:width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            });
         report::result(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

@@ -19,7 +19,16 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let registry = global.registry()?;
     let opened = Opened::read(&arguments.graph, &arguments.set, registry.catalog())?;
     let checked = opened.check(registry.catalog())?;
-    let links: usize = checked.nodes.iter().flat_map(|node| &node.inputs).map(|input| input.links.len()).sum();
-    report::say(&format!("{}: no errors, {} nodes, {links} links", opened.name, checked.nodes.len()));
+    let links: usize = checked
+        .nodes
+        .iter()
+        .flat_map(|node| &node.inputs)
+        .map(|input| input.links.len())
+        .sum();
+    report::say(&format!(
+        "{}: no errors, {} nodes, {links} links",
+        opened.name,
+        checked.nodes.len()
+    ));
     Ok(())
 }

@@ -22,7 +22,9 @@ pub(super) struct Arguments {
 pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let registry = global.registry()?;
     let catalog = registry.catalog();
-    let json = |value: &serde_json::Value| serde_json::to_string_pretty(value).map_err(|e| Failure::system(e.to_string()));
+    let json = |value: &serde_json::Value| {
+        serde_json::to_string_pretty(value).map_err(|e| Failure::system(e.to_string()))
+    };
     if arguments.schema {
         report::result(&json(&graph::schema(catalog))?);
         return Ok(());
@@ -42,10 +44,16 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     };
     let Some(ty) = catalog.get(name) else {
         let near = graph::nearest(name, catalog.iter().map(|ty| ty.name.as_str()));
-        let help = near.map_or("para nodes lists them".to_owned(), |near| format!("did you mean {near}?"));
+        let help = near.map_or("para nodes lists them".to_owned(), |near| {
+            format!("did you mean {near}?")
+        });
         return Err(Failure::user(format!("no node type `{name}`")).help(help));
     };
-    let text = if arguments.json { json(&serde_json::json!(**ty))? } else { page(ty) };
+    let text = if arguments.json {
+        json(&serde_json::json!(**ty))?
+    } else {
+        page(ty)
+    };
     report::result(text.trim_end());
     Ok(())
 }
@@ -58,7 +66,9 @@ fn page(ty: &NodeType) -> String {
     let mut text = format!("{} (version {})\n\n{}\n", ty.name, ty.version, ty.doc);
     let note = match ty.kind {
         NodeKind::Step => "",
-        NodeKind::Lazy => "\nIts outputs live in memory: it is loaded when a step needs it, never executed.\n",
+        NodeKind::Lazy => {
+            "\nIts outputs live in memory: it is loaded when a step needs it, never executed.\n"
+        }
         NodeKind::Effect => "\nIt writes files; it is done only while they are as it left them.\n",
     };
     text.push_str(note);
@@ -66,19 +76,49 @@ fn page(ty: &NodeType) -> String {
         if rows.is_empty() {
             return;
         }
-        let width = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
+        let width = rows
+            .iter()
+            .map(|(left, _)| left.chars().count())
+            .max()
+            .unwrap_or(0);
         let _ = writeln!(text, "\n{title}");
         for (left, right) in rows {
             let _ = writeln!(text, "{}", format!("  {left:width$}  {right}").trim_end());
         }
     };
     let inputs = ty.inputs.iter().map(|input| {
-        let arity = if input.variadic { ", one or more" } else if input.optional { ", optional" } else { "" };
-        (format!("{}: {}{arity}", input.name, input.ty), input.doc.clone())
+        let arity = if input.variadic {
+            ", one or more"
+        } else if input.optional {
+            ", optional"
+        } else {
+            ""
+        };
+        (
+            format!("{}: {}{arity}", input.name, input.ty),
+            input.doc.clone(),
+        )
     });
     section("Inputs", inputs.collect());
-    section("Outputs", ty.outputs.iter().map(|output| (format!("{}: {}", output.name, output.ty), output.doc.clone())).collect());
-    section("Parameters", ty.params.iter().map(|param| (parameter(param), param.doc.clone())).collect());
+    section(
+        "Outputs",
+        ty.outputs
+            .iter()
+            .map(|output| {
+                (
+                    format!("{}: {}", output.name, output.ty),
+                    output.doc.clone(),
+                )
+            })
+            .collect(),
+    );
+    section(
+        "Parameters",
+        ty.params
+            .iter()
+            .map(|param| (parameter(param), param.doc.clone()))
+            .collect(),
+    );
     text
 }
 

@@ -25,37 +25,54 @@ impl Opened {
     /// Reads a graph and applies `--set node.param=value` to it.
     pub(super) fn read(path: &Path, set: &[String], catalog: &Catalog) -> Result<Self> {
         let name = path.display().to_string();
-        let unreadable = |reason: String| Failure::user(format!("cannot read the graph {name}: {reason}"));
+        let unreadable =
+            |reason: String| Failure::user(format!("cannot read the graph {name}: {reason}"));
         let metadata = fs::metadata(path).map_err(|e| {
-            let failure = unreadable(if e.kind() == std::io::ErrorKind::NotFound { "no such file".into() } else { e.to_string() });
+            let failure = unreadable(if e.kind() == std::io::ErrorKind::NotFound {
+                "no such file".into()
+            } else {
+                e.to_string()
+            });
             failure.help("give the path of a graph (.json) or of a picture made by one (.png)")
         })?;
         if metadata.is_dir() {
             return Err(unreadable("it is a folder".into()).help("give the path of a graph in it"));
         }
         if metadata.len() > LARGEST {
-            return Err(unreadable(format!("{} MB is more than any graph", metadata.len() >> 20)));
+            return Err(unreadable(format!(
+                "{} MB is more than any graph",
+                metadata.len() >> 20
+            )));
         }
         let bytes = fs::read(path).map_err(|e| unreadable(e.to_string()))?;
         let absolute_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let mut folder = absolute_path.parent().unwrap_or(Path::new("/")).to_owned();
         let is_picture = bytes.starts_with(b"\x89PNG");
         let text = if is_picture {
-            let help = "a picture that para saved has its graph in it unless another program removed it";
+            let help =
+                "a picture that para saved has its graph in it unless another program removed it";
             provenance::graph_in_png(&bytes).map_err(|reason| unreadable(reason).help(help))?
         } else {
             String::from_utf8(bytes).map_err(|e| {
-                unreadable(format!("it is not text (byte {} is not UTF-8)", e.utf8_error().valid_up_to()))
-                    .help("a graph is a JSON file; a picture made by one works too")
+                unreadable(format!(
+                    "it is not text (byte {} is not UTF-8)",
+                    e.utf8_error().valid_up_to()
+                ))
+                .help("a graph is a JSON file; a picture made by one works too")
             })?
         };
         let (mut document, _) = graph::parse(&text);
-        if let Some(base) = document.top("made").and_then(|made| made.get("base")).and_then(|base| base.as_str()) {
+        if let Some(base) = document
+            .top("made")
+            .and_then(|made| made.get("base"))
+            .and_then(|base| base.as_str())
+        {
             folder = absolute(&folder, base);
         }
         for assignment in set {
             let (target, value) = assignment.split_once('=').ok_or_else(|| {
-                Failure::user(format!("--set {assignment}: expected node.param=value")).help("for example --set bear.rank=4")
+                Failure::user(format!("--set {assignment}: expected node.param=value"))
+                    .help("for example --set bear.rank=4")
             })?;
             document.set(target, value, catalog).map_err(|e| {
                 let failure = Failure::user(format!("--set {assignment}: {}", e.message));
@@ -65,7 +82,11 @@ impl Opened {
                 }
             })?;
         }
-        Ok(Self { name, folder, document })
+        Ok(Self {
+            name,
+            folder,
+            document,
+        })
     }
 
     /// The graph's text, with `--set` applied.
@@ -83,9 +104,15 @@ impl Opened {
             }
             Err(found) => {
                 report::diagnostics(&self.name, &text, &found);
-                let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
+                let errors = found
+                    .iter()
+                    .filter(|diagnostic| diagnostic.is_error())
+                    .count();
                 let plural = if errors == 1 { "" } else { "s" };
-                Err(Failure::new(Kind::Graph, format!("{} cannot run: {errors} error{plural}", self.name)))
+                Err(Failure::new(
+                    Kind::Graph,
+                    format!("{} cannot run: {errors} error{plural}", self.name),
+                ))
             }
         }
     }

@@ -1,5 +1,9 @@
 //! Everything that is said to people: on standard error, so that standard output can be piped.
-#![allow(clippy::print_stderr, clippy::print_stdout, reason = "this is the terminal's side of para")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "this is the terminal's side of para"
+)]
 
 use crate::failure::Failure;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
@@ -18,16 +22,28 @@ pub(super) fn say(line: &str) {
 }
 
 fn tagged(tag: &str, code: &str, message: &str, help: Option<&str>) {
-    let (on, bold, off) = if super::colour() { (code, "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+    let (on, bold, off) = if super::colour() {
+        (code, "\x1b[1m", "\x1b[0m")
+    } else {
+        ("", "", "")
+    };
     say(&format!("{on}{tag}{off}{bold}: {message}{off}"));
     if let Some(help) = help {
-        say(&format!("{}help{off}: {help}", if on.is_empty() { "" } else { "\x1b[36m" }));
+        say(&format!(
+            "{}help{off}: {help}",
+            if on.is_empty() { "" } else { "\x1b[36m" }
+        ));
     }
 }
 
 /// Something that ends the command.
 pub(super) fn failure(failure: &Failure) {
-    tagged("error", "\x1b[1;31m", &failure.message, failure.help.as_deref());
+    tagged(
+        "error",
+        "\x1b[1;31m",
+        &failure.message,
+        failure.help.as_deref(),
+    );
 }
 
 /// Something that does not.
@@ -37,7 +53,11 @@ pub(super) fn warning(message: &str, help: Option<&str>) {
 
 /// What is wrong with a graph, with the lines it is about.
 pub(super) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
-    let renderer = if super::colour() { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if super::colour() {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     for diagnostic in diagnostics {
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
@@ -48,9 +68,14 @@ pub(super) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
             label.push_str(&format!("expected {expected}"));
         }
         if let Some(found) = &diagnostic.found {
-            label.push_str(&format!("{}found {found}", if label.is_empty() { "" } else { ", " }));
+            label.push_str(&format!(
+                "{}found {found}",
+                if label.is_empty() { "" } else { ", " }
+            ));
         }
-        let mark = AnnotationKind::Primary.span(diagnostic.span.clone()).label(label);
+        let mark = AnnotationKind::Primary
+            .span(diagnostic.span.clone())
+            .label(label);
         let mut group = level
             .primary_title(diagnostic.message.as_str())
             .id(diagnostic.code)

@@ -38,7 +38,13 @@ impl Sink for Json {
         if let Ok(line) = serde_json::to_string(&event) {
             report::result(&line);
         }
-        if let Event::Failed { node, ty, message, help } = &event {
+        if let Event::Failed {
+            node,
+            ty,
+            message,
+            help,
+        } = &event
+        {
             report::say(&failed(node, ty, message, help.as_deref()));
         }
     }
@@ -49,8 +55,15 @@ struct Quiet;
 impl Sink for Quiet {
     fn event(&self, event: Event) {
         match &event {
-            Event::Done { files, .. } | Event::Cached { files, .. } => files.iter().for_each(|file| report::result(file)),
-            Event::Failed { node, ty, message, help } => report::say(&failed(node, ty, message, help.as_deref())),
+            Event::Done { files, .. } | Event::Cached { files, .. } => {
+                files.iter().for_each(|file| report::result(file))
+            }
+            Event::Failed {
+                node,
+                ty,
+                message,
+                help,
+            } => report::say(&failed(node, ty, message, help.as_deref())),
             _ => {}
         }
     }
@@ -62,13 +75,22 @@ fn line(event: &Event) -> Option<String> {
         Event::Done { node, seconds, .. } => format!("  done     {node}  {seconds:.1} s"),
         Event::Loaded { node, seconds } => format!("  loaded   {node}  {seconds:.1} s"),
         Event::Log { node, level, text } => {
-            let tag = if *level == Level::Warning { "warning" } else { "note" };
+            let tag = if *level == Level::Warning {
+                "warning"
+            } else {
+                "note"
+            };
             match node {
                 Some(node) => format!("  {tag:8} {node}: {text}"),
                 None => format!("  {tag:8} {text}"),
             }
         }
-        Event::Failed { node, ty, message, help } => failed(node, ty, message, help.as_deref()),
+        Event::Failed {
+            node,
+            ty,
+            message,
+            help,
+        } => failed(node, ty, message, help.as_deref()),
         Event::RunFinished { summary } => finished(summary),
         _ => return None,
     })
@@ -90,7 +112,11 @@ fn finished(summary: &Summary) -> String {
         (summary.failed, "failed"),
         (summary.skipped, "not run"),
     ];
-    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} {what}"))
+        .collect();
     format!("{} in {:.1} s", parts.join(", "), summary.seconds)
 }
 
@@ -113,16 +139,30 @@ impl Sink for Lines {
     fn event(&self, event: Event) {
         match &event {
             Event::Started { node, ty } => {
-                self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone(), Instant::now());
+                self.last
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(node.clone(), Instant::now());
                 report::say(&format!("  started  {node} ({ty})"));
             }
-            Event::Progress { node, done, total, note } => {
+            Event::Progress {
+                node,
+                done,
+                total,
+                note,
+            } => {
                 let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(at) = last.get_mut(node)
                     && at.elapsed() >= EVERY
                 {
                     *at = Instant::now();
-                    report::say(format!("  {:>7}  {node}  {done}/{total}  {note}", format!("{} %", done * 100 / (*total).max(1))).trim_end());
+                    report::say(
+                        format!(
+                            "  {:>7}  {node}  {done}/{total}  {note}",
+                            format!("{} %", done * 100 / (*total).max(1))
+                        )
+                        .trim_end(),
+                    );
                 }
             }
             _ => {
@@ -155,10 +195,17 @@ impl Sink for Bars {
                 bar.enable_steady_tick(Duration::from_millis(120));
                 bars.insert(node.clone(), bar);
             }
-            Event::Progress { node, done, total, note } => {
+            Event::Progress {
+                node,
+                done,
+                total,
+                note,
+            } => {
                 let Some(bar) = bars.get(node) else { return };
                 if bar.length().is_none() {
-                    let style = ProgressStyle::with_template("  {spinner} {prefix}  {wide_bar} {pos}/{len}  {msg}  {eta}");
+                    let style = ProgressStyle::with_template(
+                        "  {spinner} {prefix}  {wide_bar} {pos}/{len}  {msg}  {eta}",
+                    );
                     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
                 }
                 bar.set_length(*total);
@@ -166,7 +213,9 @@ impl Sink for Bars {
                 bar.set_message(note.clone());
             }
             _ => {
-                if let Event::Done { node, .. } | Event::Failed { node, .. } | Event::Skipped { node, .. } = &event
+                if let Event::Done { node, .. }
+                | Event::Failed { node, .. }
+                | Event::Skipped { node, .. } = &event
                     && let Some(bar) = bars.remove(node)
                 {
                     bar.finish_and_clear();

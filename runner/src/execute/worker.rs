@@ -20,7 +20,11 @@ use std::time::Instant;
 /// A value for an input port, with the step it comes from.
 pub(super) enum Given<'a> {
     Memory(Value, &'a Step),
-    Stored { content: String, source: &'a Step, output: usize },
+    Stored {
+        content: String,
+        source: &'a Step,
+        output: usize,
+    },
 }
 
 pub(super) struct Task<'a> {
@@ -48,7 +52,10 @@ pub(super) struct Done {
 }
 
 pub(super) enum TaskError {
-    Failed { message: String, help: Option<String> },
+    Failed {
+        message: String,
+        help: Option<String>,
+    },
     Cancelled,
     Damaged(String),
 }
@@ -58,13 +65,19 @@ impl From<sdk::Error> for TaskError {
         if error.is_cancelled() {
             return Self::Cancelled;
         }
-        Self::Failed { message: error.message().to_owned(), help: error.help_text().map(str::to_owned) }
+        Self::Failed {
+            message: error.message().to_owned(),
+            help: error.help_text().map(str::to_owned),
+        }
     }
 }
 
 impl From<crate::failure::Failure> for TaskError {
     fn from(failure: crate::failure::Failure) -> Self {
-        Self::Failed { message: failure.message, help: failure.help }
+        Self::Failed {
+            message: failure.message,
+            help: failure.help,
+        }
     }
 }
 
@@ -73,21 +86,35 @@ impl Task<'_> {
         let started = Instant::now();
         let index = self.index;
         // A task that was queued when the user stopped the run does not begin.
-        let result = if self.cancel.load(Ordering::Relaxed) { Err(TaskError::Cancelled) } else { self.perform() };
-        Outcome { index, seconds: started.elapsed().as_secs_f64(), result }
+        let result = if self.cancel.load(Ordering::Relaxed) {
+            Err(TaskError::Cancelled)
+        } else {
+            self.perform()
+        };
+        Outcome {
+            index,
+            seconds: started.elapsed().as_secs_f64(),
+            result,
+        }
     }
 
     fn perform(self) -> Result<Done, TaskError> {
-        let Session { registry, store, .. } = self.session;
+        let Session {
+            registry, store, ..
+        } = self.session;
         let code = registry.load(&self.step.implementation, store)?;
         let ty = self.step.implementation.ty.clone();
         let lazy = ty.kind == NodeKind::Lazy;
         if !lazy {
-            self.sink.event(Event::Started { node: self.id.to_owned(), ty: ty.name.clone() });
+            self.sink.event(Event::Started {
+                node: self.id.to_owned(),
+                ty: ty.name.clone(),
+            });
         }
         let mut inputs = Inputs::default();
         for (port, given) in &self.inputs {
-            let values: Result<Vec<Value>, TaskError> = given.iter().map(|given| self.value(port, given)).collect();
+            let values: Result<Vec<Value>, TaskError> =
+                given.iter().map(|given| self.value(port, given)).collect();
             inputs.push(*port, values?);
         }
         let host = Arc::new(NodeHost {
@@ -109,7 +136,10 @@ impl Task<'_> {
             Err(payload) => {
                 return Err(TaskError::Failed {
                     message: format!("the node panicked: {}", panic::describe(payload)),
-                    help: Some(format!("this is a bug in the node crate {}", self.step.implementation.plugin.name)),
+                    help: Some(format!(
+                        "this is a bug in the node crate {}",
+                        self.step.implementation.plugin.name
+                    )),
                 });
             }
         };
@@ -119,21 +149,42 @@ impl Task<'_> {
     fn value(&self, port: &str, given: &Given<'_>) -> Result<Value, TaskError> {
         let (value, source) = match given {
             Given::Memory(value, source) => (value.clone(), *source),
-            Given::Stored { content, source, output } => {
-                let code = self.session.registry.load(&source.implementation, &self.session.store)?;
-                let bytes = self.session.store.read(content).map_err(|damaged| TaskError::Damaged(damaged.content))?;
-                let info = code.outputs().get(*output).ok_or_else(|| TaskError::Damaged(content.clone()))?;
+            Given::Stored {
+                content,
+                source,
+                output,
+            } => {
+                let code = self
+                    .session
+                    .registry
+                    .load(&source.implementation, &self.session.store)?;
+                let bytes = self
+                    .session
+                    .store
+                    .read(content)
+                    .map_err(|damaged| TaskError::Damaged(damaged.content))?;
+                let info = code
+                    .outputs()
+                    .get(*output)
+                    .ok_or_else(|| TaskError::Damaged(content.clone()))?;
                 // Bytes with the right hash that do not decode were written by a faulty `encode`.
-                let value = info.decode(&bytes).map_err(|e| e.context(format_args!("stored value for input `{port}`")))?;
+                let value = info
+                    .decode(&bytes)
+                    .map_err(|e| e.context(format_args!("stored value for input `{port}`")))?;
                 (value, *source)
             }
         };
-        let (theirs, ours) = (&source.implementation.plugin, &self.step.implementation.plugin);
+        let (theirs, ours) = (
+            &source.implementation.plugin,
+            &self.step.implementation.plugin,
+        );
         if !value.info().is_shared() && theirs.build != ours.build {
             return Err(TaskError::Failed {
                 message: format!(
                     "input `{port}` holds a {}, which is private to the node crate {} and cannot be read by {}",
-                    (value.info().type_name)(), theirs.name, ours.name
+                    (value.info().type_name)(),
+                    theirs.name,
+                    ours.name
                 ),
                 help: Some("pass a type of sdk or diffusion between node crates".into()),
             });
@@ -146,8 +197,15 @@ impl Task<'_> {
         let store = &self.session.store;
         let ty = &self.step.implementation.ty;
         if values.len() != ty.outputs.len() || values.len() != code.outputs().len() {
-            let message = format!("it gave {} outputs and declares {}", values.len(), ty.outputs.len());
-            return Err(TaskError::Failed { message, help: None });
+            let message = format!(
+                "it gave {} outputs and declares {}",
+                values.len(),
+                ty.outputs.len()
+            );
+            return Err(TaskError::Failed {
+                message,
+                help: None,
+            });
         }
         let mut outputs = Vec::with_capacity(values.len());
         let mut all_stored = true;
@@ -158,9 +216,17 @@ impl Task<'_> {
                 Some(bytes) => (store.keep(&bytes)?, Some(bytes.len() as u64)),
                 None => (key::memory_output(&self.key, &port.name), None),
             };
-            outputs.push(Output { port: port.name.clone(), ty: port.ty.clone(), content, size });
+            outputs.push(Output {
+                port: port.name.clone(),
+                ty: port.ty.clone(),
+                content,
+                size,
+            });
         }
-        let record = Record { ty: ty.name.clone(), outputs };
+        let record = Record {
+            ty: ty.name.clone(),
+            outputs,
+        };
         if all_stored || lazy {
             store.remember(&self.key, &record, !lazy)?;
         }
@@ -184,16 +250,28 @@ impl Host for NodeHost {
     fn event(&self, event: sdk::Event) {
         let node = self.node.clone();
         self.sink.event(match event {
-            sdk::Event::Progress { done, total, note } => Event::Progress { node, done, total, note },
-            sdk::Event::Metric { name, step, value } => {
-                Event::Metric { node, name, step, value: value.is_finite().then_some(value) }
-            }
+            sdk::Event::Progress { done, total, note } => Event::Progress {
+                node,
+                done,
+                total,
+                note,
+            },
+            sdk::Event::Metric { name, step, value } => Event::Metric {
+                node,
+                name,
+                step,
+                value: value.is_finite().then_some(value),
+            },
             sdk::Event::Log(level, text) => {
                 let level = match level {
                     sdk::Level::Info => protocol::Level::Info,
                     sdk::Level::Warning => protocol::Level::Warning,
                 };
-                Event::Log { node: Some(node), level, text }
+                Event::Log {
+                    node: Some(node),
+                    level,
+                    text,
+                }
             }
         });
     }
@@ -212,9 +290,17 @@ impl Host for NodeHost {
 
     fn refuses(&self, file: &Path) -> Option<String> {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        match self.claims.lock().unwrap_or_else(std::sync::PoisonError::into_inner).entry(file.clone()) {
+        match self
+            .claims
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .entry(file.clone())
+        {
             Entry::Occupied(claim) if *claim.get() != self.node => {
-                return Some(format!("is also written by node `{}` of this graph", claim.get()));
+                return Some(format!(
+                    "is also written by node `{}` of this graph",
+                    claim.get()
+                ));
             }
             Entry::Occupied(_) => {}
             Entry::Vacant(claim) => {

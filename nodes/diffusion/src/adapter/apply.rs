@@ -4,8 +4,6 @@ use crate::adapter::Adapter;
 use crate::adapter::names::{ModuleName, Part, UnetLayout, block_of};
 use crate::adapter::para::{self, working_dtype};
 use crate::adapter::subset;
-use crate::text::TextEncoders;
-use crate::unet::Unet;
 use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Error, Result, ResultExt, bail};
 use sha2::{Digest as _, Sha256};
@@ -138,12 +136,16 @@ impl Coverage {
             self.part
         );
         for m in self.mismatched.iter().take(3) {
-            message += &format!("\n  {}: adapter for {}, model {:?}", m.module, m.adapter, m.model);
+            message += &format!(
+                "\n  {}: adapter for {}, model {:?}",
+                m.module, m.adapter, m.model
+            );
         }
         for module in self.unmatched.iter().take(3) {
             message += &format!("\n  {module}: not in the model");
         }
-        let rest = (self.mismatched.len().saturating_sub(3)) + self.unmatched.len().saturating_sub(3);
+        let rest =
+            (self.mismatched.len().saturating_sub(3)) + self.unmatched.len().saturating_sub(3);
         if rest > 0 {
             message += &format!("\n  and {rest} more");
         }
@@ -161,7 +163,12 @@ impl Coverage {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.matched.len() + self.unmatched.len() + self.mismatched.len();
-        write!(f, "{}: {} of {total} modules", self.part, self.matched.len())?;
+        write!(
+            f,
+            "{}: {} of {total} modules",
+            self.part,
+            self.matched.len()
+        )?;
         let partial: Vec<_> = self
             .by_block()
             .into_iter()
@@ -192,7 +199,9 @@ pub fn coverage(adapter: &Adapter, target: &Target) -> Coverage {
             *result.elsewhere.entry(module.part).or_default() += 1;
             continue;
         }
-        let weight = target.weight(&module).and_then(|name| target.base.get(&name));
+        let weight = target
+            .weight(&module)
+            .and_then(|name| target.base.get(&name));
         let Some(weight) = weight else {
             result.unmatched.push(module.path);
             continue;
@@ -220,7 +229,9 @@ pub fn coverage(adapter: &Adapter, target: &Target) -> Coverage {
         }
     }
     for para in adapter.paras() {
-        let Some(stored) = para.info.get(FINGERPRINT) else { continue };
+        let Some(stored) = para.info.get(FINGERPRINT) else {
+            continue;
+        };
         let own = fingerprint(target, para.modules.keys());
         if result.is_full() && own.is_ok_and(|own| own != *stored) {
             let text = "the PaRa was trained on other weights than this model's: it projects them exactly, but what it removes may differ".to_string();
@@ -247,11 +258,20 @@ pub fn fold(target: &Target, applied: &[Applied]) -> Result<BTreeMap<String, Ten
             match adapter.as_ref() {
                 Adapter::Lora(lora) if stage == usize::from(!options.before_para) * 2 => {
                     if !options.strength.is_finite() {
-                        bail!("the scale of a LoRA is {}, expected a number", options.strength);
+                        bail!(
+                            "the scale of a LoRA is {}, expected a number",
+                            options.strength
+                        );
                     }
                     for (module, change) in &lora.modules {
-                        let Some(name) = target.weight(module) else { continue };
-                        if target.base.get(&name).is_some_and(|w| change.fits(w.dims())) {
+                        let Some(name) = target.weight(module) else {
+                            continue;
+                        };
+                        if target
+                            .base
+                            .get(&name)
+                            .is_some_and(|w| change.fits(w.dims()))
+                        {
                             let change = Change::Lora(change, options.strength);
                             changes.entry(name).or_default().push(change);
                         }
@@ -261,9 +281,13 @@ pub fn fold(target: &Target, applied: &[Applied]) -> Result<BTreeMap<String, Ten
                     para::check_strength(options.strength)?;
                     for (path, q) in adapter.paras().iter().flat_map(|p| &p.modules) {
                         let module = ModuleName::unet(path.clone());
-                        let Some(name) = target.weight(&module) else { continue };
+                        let Some(name) = target.weight(&module) else {
+                            continue;
+                        };
                         let weight = target.base.get(&name);
-                        if weight.is_some_and(|w| w.rank() > 1 && w.dims().first() == q.dims().first()) {
+                        if weight
+                            .is_some_and(|w| w.rank() > 1 && w.dims().first() == q.dims().first())
+                        {
                             let change = Change::Para(q, options.strength);
                             changes.entry(name).or_default().push(change);
                         }
@@ -275,7 +299,9 @@ pub fn fold(target: &Target, applied: &[Applied]) -> Result<BTreeMap<String, Ten
     }
     let mut changed = BTreeMap::new();
     for (name, list) in changes {
-        let Some(base) = target.base.get(&name) else { continue };
+        let Some(base) = target.base.get(&name) else {
+            continue;
+        };
         let fold = || -> Result<Tensor> {
             let mut weight = base.to_dtype(working_dtype(base.dtype()))?;
             for change in list {
@@ -297,7 +323,10 @@ pub fn fold(target: &Target, applied: &[Applied]) -> Result<BTreeMap<String, Ten
 ///
 /// # Errors
 /// Modules that the model does not have.
-pub fn fingerprint<'a>(target: &Target, modules: impl IntoIterator<Item = &'a String>) -> Result<String> {
+pub fn fingerprint<'a>(
+    target: &Target,
+    modules: impl IntoIterator<Item = &'a String>,
+) -> Result<String> {
     let mut hash = Sha256::new();
     for path in modules {
         let name = target.weight(&ModuleName::unet(path.clone()));
@@ -310,14 +339,26 @@ pub fn fingerprint<'a>(target: &Target, modules: impl IntoIterator<Item = &'a St
         let flat = weight.flatten_all()?;
         let count = flat.elem_count();
         let step = (count / 64).max(1);
-        let picks: Vec<u32> = (0..count).step_by(step).take(64).map(|i| i as u32).collect();
+        let picks: Vec<u32> = (0..count)
+            .step_by(step)
+            .take(64)
+            .map(|i| i as u32)
+            .collect();
         let picks = Tensor::new(picks, flat.device())?;
-        let values = flat.index_select(&picks, 0)?.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+        let values = flat
+            .index_select(&picks, 0)?
+            .to_dtype(DType::F32)?
+            .to_device(&Device::Cpu)?;
         for value in values.to_vec1::<f32>()? {
             hash.update(half::f16::from_f32(value).to_le_bytes());
         }
     }
-    Ok(hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .take(16)
+        .map(|b| format!("{b:02x}"))
+        .collect())
 }
 
 /// The rank boundary of a module of the target; None if it is not there.
@@ -325,126 +366,10 @@ pub fn fingerprint<'a>(target: &Target, modules: impl IntoIterator<Item = &'a St
 /// # Errors
 /// A γ outside 0..=1.
 pub fn boundary(target: &Target, path: &str, gamma: f64) -> Result<Option<usize>> {
-    let weight = target.weight(&ModuleName::unet(path)).and_then(|name| target.base.get(&name));
-    weight.map(|w| subset::rank_boundary(gamma, w.dims())).transpose()
-}
-
-/// A UNet with adapters. Its weights are always computed from the base and the whole list, so that adding
-/// an adapter never builds on rounded weights, and the order is that of [`fold`] whatever the order of calls.
-#[derive(Clone)]
-pub struct AdaptedUnet {
-    /// The UNet without adapters.
-    pub base: Arc<Unet>,
-    /// The adapters, in the order they were applied.
-    pub applied: Vec<Applied>,
-    /// The UNet with them.
-    pub unet: Arc<Unet>,
-}
-
-impl AdaptedUnet {
-    /// A UNet without adapters.
-    pub fn new(base: Arc<Unet>) -> Self {
-        Self {
-            unet: base.clone(),
-            applied: Vec::new(),
-            base,
-        }
-    }
-
-    /// The same UNet with one adapter more, and what the adapter matched. Parts of a LoRA that belong to text
-    /// encoders are counted in [`Coverage::elsewhere`] and left to [`adapt_text`].
-    ///
-    /// # Errors
-    /// Less than full coverage without `allow_partial`, no match at all, or a strength that a PaRa cannot have.
-    pub fn apply(&self, adapter: Arc<Adapter>, options: Options) -> Result<(Self, Coverage)> {
-        let layout = UnetLayout::from(self.base.config());
-        let target = Target {
-            part: Part::Unet,
-            layout: Some(&layout),
-            base: self.base.tensors(),
-        };
-        let coverage = coverage(&adapter, &target);
-        coverage.check(adapter.kind(), options.allow_partial)?;
-        let mut applied = self.applied.clone();
-        applied.push(Applied { adapter, options });
-        let changed = fold(&target, &applied)?;
-        let unet = Arc::new(self.base.with_weights(&changed)?);
-        let base = self.base.clone();
-        Ok((Self { base, applied, unet }, coverage))
-    }
-}
-
-/// The changed weights of one text encoder under a list of adapters, and what the last of them matched.
-/// `base` holds the encoder's own tensors, named `MODULE.weight`.
-///
-/// # Errors
-/// As [`AdaptedUnet::apply`].
-pub fn adapt_text(
-    part: Part,
-    base: &BTreeMap<String, Tensor>,
-    applied: &[Applied],
-) -> Result<(BTreeMap<String, Tensor>, Option<Coverage>)> {
-    let target = Target {
-        part,
-        layout: None,
-        base,
-    };
-    let mut last = None;
-    for Applied { adapter, options } in applied {
-        let found = coverage(adapter, &target);
-        found.check(adapter.kind(), options.allow_partial)?;
-        last = Some(found);
-    }
-    Ok((fold(&target, applied)?, last))
-}
-
-/// The text encoders of a model with adapters, computed from the base like [`AdaptedUnet`].
-#[derive(Clone)]
-pub struct AdaptedText {
-    /// The encoders without adapters.
-    pub base: Arc<TextEncoders>,
-    /// The adapters, in the order they were applied.
-    pub applied: Vec<Applied>,
-    /// The encoders with them.
-    pub text: Arc<TextEncoders>,
-}
-
-impl AdaptedText {
-    /// Encoders without adapters.
-    pub fn new(base: Arc<TextEncoders>) -> Self {
-        Self {
-            text: base.clone(),
-            applied: Vec::new(),
-            base,
-        }
-    }
-
-    /// The same encoders with one adapter more, and what it matched in each of them.
-    ///
-    /// # Errors
-    /// As [`AdaptedUnet::apply`]; modules of a second encoder that the model does not have are not matched.
-    pub fn apply(&self, adapter: Arc<Adapter>, options: Options) -> Result<(Self, Vec<Coverage>)> {
-        let encoders = self.base.encoders().len();
-        if encoders < 2 && adapter.touches(Part::Text2) && !options.allow_partial {
-            bail!("the {} changes a second text encoder, and this model has one", adapter.kind(); help: "it was made for SDXL: load its base model, or set allow_partial");
-        }
-        let mut applied = self.applied.clone();
-        applied.push(Applied { adapter, options });
-        let mut text = self.base.as_ref().clone();
-        let mut coverages = Vec::new();
-        for (index, part) in [Part::Text, Part::Text2].into_iter().take(encoders).enumerate() {
-            let base = self.base.encoders()[index].model.tensors();
-            let (changed, coverage) = adapt_text(part, base, &applied)?;
-            if !changed.is_empty() {
-                text = text.with_weights(index, &changed)?;
-            }
-            coverages.extend(coverage);
-        }
-        let adapted = Self {
-            base: self.base.clone(),
-            applied,
-            text: Arc::new(text),
-        };
-        Ok((adapted, coverages))
-    }
+    let weight = target
+        .weight(&ModuleName::unet(path))
+        .and_then(|name| target.base.get(&name));
+    weight
+        .map(|w| subset::rank_boundary(gamma, w.dims()))
+        .transpose()
 }

@@ -106,10 +106,21 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shared = self.rows.iter().filter(|r| !r.cosines.is_empty()).count();
-        let worst = self.rows.iter().max_by(|a, b| a.max_cosine.total_cmp(&b.max_cosine));
-        write!(f, "{} modules, {shared} of them touched by several adapters", self.rows.len())?;
+        let worst = self
+            .rows
+            .iter()
+            .max_by(|a, b| a.max_cosine.total_cmp(&b.max_cosine));
+        write!(
+            f,
+            "{} modules, {shared} of them touched by several adapters",
+            self.rows.len()
+        )?;
         if let Some(row) = worst.filter(|r| !r.cosines.is_empty()) {
-            write!(f, "; largest cosine {:.3} in {}", row.max_cosine, row.module)?;
+            write!(
+                f,
+                "; largest cosine {:.3} in {}",
+                row.max_cosine, row.module
+            )?;
         }
         let exceeded = self.rows.iter().filter(|r| r.exceeded).count();
         if exceeded > 0 {
@@ -208,7 +219,10 @@ pub fn sequential(paras: &[&Para], boundary: Option<Boundary>) -> Result<(Vec<Pa
         };
         rows.push(attempt().context(|| format!("module {path}"))?);
     }
-    Ok((paras.iter().map(|p| (*p).clone()).collect(), Report { rows }))
+    Ok((
+        paras.iter().map(|p| (*p).clone()).collect(),
+        Report { rows },
+    ))
 }
 
 fn check<'a>(paras: &[&'a Para]) -> Result<&'a Para> {
@@ -231,7 +245,11 @@ fn paths<'a>(paras: &[&'a Para]) -> BTreeSet<&'a String> {
 
 fn coarsest(paras: &[&Para]) -> DType {
     let by_tolerance = |a: &DType, b: &DType| column_tolerance(*a).total_cmp(&column_tolerance(*b));
-    paras.iter().map(|p| p.precision).max_by(by_tolerance).unwrap_or(DType::F32)
+    paras
+        .iter()
+        .map(|p| p.precision)
+        .max_by(by_tolerance)
+        .unwrap_or(DType::F32)
 }
 
 /// What all parts agree on stays; what differs is kept in `para.combined_from`.
@@ -288,7 +306,9 @@ impl<'a> Stack<'a> {
             stack.distinct.push((q, tensor));
         }
         stack.distinct.sort_by(|a, b| by_content(&a.0, &b.0));
-        stack.distinct.dedup_by(|a, b| by_content(&a.0, &b.0) == Ordering::Equal);
+        stack
+            .distinct
+            .dedup_by(|a, b| by_content(&a.0, &b.0) == Ordering::Equal);
         Ok(stack)
     }
 

@@ -10,7 +10,6 @@ use safetensors::{Dtype, SafeTensors};
 use sdk::candle_core::{DType, Device, Tensor, safetensors::Load as _};
 use sdk::{Error, Result, ResultExt, bail};
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 
 /// The content of an adapter file.
@@ -44,7 +43,13 @@ impl Content {
         for (name, view) in file.iter() {
             let known = matches!(
                 view.dtype(),
-                Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::U8 | Dtype::I64 | Dtype::U32
+                Dtype::F64
+                    | Dtype::F32
+                    | Dtype::F16
+                    | Dtype::BF16
+                    | Dtype::U8
+                    | Dtype::I64
+                    | Dtype::U32
             );
             if !known {
                 bail!("tensor {name} is stored as {:?}, expected f32, f16 or bf16", view.dtype(); help: "convert the file to f16 or f32");
@@ -61,8 +66,10 @@ impl Content {
 fn describe(bytes: &[u8], error: &safetensors::SafeTensorError) -> Error {
     let found = bytes.len();
     if bytes.starts_with(b"PK") || bytes.starts_with(b"\x80\x02") {
-        return Error::msg("this is a pickle (.pt, .ckpt, .bin), which may run code when it is read")
-            .help("convert it to .safetensors with the tool it came from");
+        return Error::msg(
+            "this is a pickle (.pt, .ckpt, .bin), which may run code when it is read",
+        )
+        .help("convert it to .safetensors with the tool it came from");
     }
     let declared = bytes
         .first_chunk::<8>()
@@ -83,7 +90,9 @@ fn describe(bytes: &[u8], error: &safetensors::SafeTensorError) -> Error {
         _ if found < 8 => Error::msg(format!(
             "not a safetensors file: it has {found} bytes, a header needs at least 8"
         )),
-        _ => Error::msg(format!("not a readable safetensors file ({found} bytes): {error}")),
+        _ => Error::msg(format!(
+            "not a readable safetensors file ({found} bytes): {error}"
+        )),
     }
 }
 
@@ -99,7 +108,10 @@ pub fn to_bytes<'a>(
     let mut data = Vec::new();
     let mut header = serde_json::Map::new();
     let strings = metadata.iter().map(|(k, v)| (k.clone(), v.clone().into()));
-    header.insert("__metadata__".into(), serde_json::Value::Object(strings.collect()));
+    header.insert(
+        "__metadata__".into(),
+        serde_json::Value::Object(strings.collect()),
+    );
     let mut sorted: Vec<_> = tensors.into_iter().collect();
     sorted.sort_by(|(a, s), (b, t)| {
         let width = |t: &Tensor| std::cmp::Reverse(t.dtype().size_in_bytes());
@@ -123,23 +135,33 @@ fn append(data: &mut Vec<u8>, tensor: &Tensor) -> Result<&'static str> {
     let flat = tensor.to_device(&Device::Cpu)?.flatten_all()?;
     Ok(match tensor.dtype() {
         DType::F64 => {
-            flat.to_vec1::<f64>()?.iter().for_each(|v| data.extend(v.to_le_bytes()));
+            flat.to_vec1::<f64>()?
+                .iter()
+                .for_each(|v| data.extend(v.to_le_bytes()));
             "F64"
         }
         DType::I64 => {
-            flat.to_vec1::<i64>()?.iter().for_each(|v| data.extend(v.to_le_bytes()));
+            flat.to_vec1::<i64>()?
+                .iter()
+                .for_each(|v| data.extend(v.to_le_bytes()));
             "I64"
         }
         DType::F32 => {
-            flat.to_vec1::<f32>()?.iter().for_each(|v| data.extend(v.to_le_bytes()));
+            flat.to_vec1::<f32>()?
+                .iter()
+                .for_each(|v| data.extend(v.to_le_bytes()));
             "F32"
         }
         DType::F16 => {
-            flat.to_vec1::<half::f16>()?.iter().for_each(|v| data.extend(v.to_le_bytes()));
+            flat.to_vec1::<half::f16>()?
+                .iter()
+                .for_each(|v| data.extend(v.to_le_bytes()));
             "F16"
         }
         DType::BF16 => {
-            flat.to_vec1::<half::bf16>()?.iter().for_each(|v| data.extend(v.to_le_bytes()));
+            flat.to_vec1::<half::bf16>()?
+                .iter()
+                .for_each(|v| data.extend(v.to_le_bytes()));
             "BF16"
         }
         DType::U8 => {
@@ -148,28 +170,6 @@ fn append(data: &mut Vec<u8>, tensor: &Tensor) -> Result<&'static str> {
         }
         other => bail!("{other:?} values cannot be written"),
     })
-}
-
-/// Writes a file so that it is either the old one or the new one, never half of it.
-///
-/// # Errors
-/// A folder that cannot be written to.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
-    let what = || format!("cannot write {}", path.display());
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).context(what)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).context(what)?;
-    file.write_all(bytes).context(what)?;
-    file.as_file().sync_all().context(what)?;
-    file.persist(path).map_err(|e| e.error).context(what)?;
-    if let Ok(folder) = std::fs::File::open(folder) {
-        // Not every file system can sync a folder; the file itself is already safe.
-        folder.sync_all().ok();
-    }
-    Ok(())
 }
 
 /// Metadata key of the UNet layout.
@@ -199,7 +199,11 @@ pub fn para_to_bytes(paras: &[Para], dtype: DType) -> Result<Vec<u8>> {
                 Some(layout) => layout.kohya(&name),
                 None => name.to_kohya(true),
             };
-            let prefix = if paras.len() > 1 { format!("{index}.") } else { String::new() };
+            let prefix = if paras.len() > 1 {
+                format!("{index}.")
+            } else {
+                String::new()
+            };
             tensors.push((format!("{prefix}{stem}.para_q"), q.to_dtype(dtype)?));
         }
     }
@@ -212,7 +216,11 @@ pub fn para_to_bytes(paras: &[Para], dtype: DType) -> Result<Vec<u8>> {
     metadata.insert("format".into(), "pt".into());
     metadata.insert("para.version".into(), "1".into());
     if let Some(layout) = &first.layout {
-        let base = if layout.sdxl { "stable-diffusion-xl-v1-base" } else { "stable-diffusion-v1" };
+        let base = if layout.sdxl {
+            "stable-diffusion-xl-v1-base"
+        } else {
+            "stable-diffusion-v1"
+        };
         metadata.insert("modelspec.architecture".into(), format!("{base}/para"));
         metadata.insert("modelspec.sai_model_spec".into(), "1.0.1".into());
         metadata.insert("modelspec.implementation".into(), "paragraph".into());
@@ -249,21 +257,33 @@ pub fn para_from(content: &Content) -> Result<Vec<Para>> {
     let mut parts: Vec<BTreeMap<String, Tensor>> = vec![BTreeMap::new(); members.len()];
     let mut layouts = Vec::new();
     for info in &members {
-        let layout = info.get(LAYOUT).map(|text| serde_json::from_str::<UnetLayout>(text));
-        layouts.push(layout.transpose().context(|| format!("metadata {LAYOUT}"))?);
+        let layout = info
+            .get(LAYOUT)
+            .map(|text| serde_json::from_str::<UnetLayout>(text));
+        layouts.push(
+            layout
+                .transpose()
+                .context(|| format!("metadata {LAYOUT}"))?,
+        );
     }
     for (name, tensor) in &content.tensors {
         let (index, rest) = match name.split_once('.') {
             Some((index, rest)) if sequence => (index.parse::<usize>().ok(), rest),
             _ => (Some(0), name.as_str()),
         };
-        let stem = rest.strip_suffix(".para_q").or_else(|| rest.strip_suffix(".para_b"));
-        let module = stem.and_then(ModuleName::from_kohya).filter(|m| m.part == Part::Unet);
+        let stem = rest
+            .strip_suffix(".para_q")
+            .or_else(|| rest.strip_suffix(".para_b"));
+        let module = stem
+            .and_then(ModuleName::from_kohya)
+            .filter(|m| m.part == Part::Unet);
         let place = index.and_then(|i| Some((parts.get_mut(i)?, layouts.get(i)?)));
         let (Some(module), Some((part, layout))) = (module, place) else {
             bail!("tensor {name} does not belong in a PaRa file, expected lora_unet_NAME.para_q"; help: "the file mixes adapters or is damaged");
         };
-        let path = layout.as_ref().map_or(module.path.clone(), |l| l.diffusers(&module.path));
+        let path = layout
+            .as_ref()
+            .map_or(module.path.clone(), |l| l.diffusers(&module.path));
         if part.insert(path.clone(), tensor.clone()).is_some() {
             bail!("module {path} is there twice, under two names"; help: "the file is damaged");
         }

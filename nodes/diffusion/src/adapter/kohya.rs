@@ -39,7 +39,8 @@ pub fn other_kind(content: &Content) -> Option<(&'static str, &str)> {
             return Some(("textual inversion", name.as_str()));
         }
         let kind = OTHER_KINDS.iter().find(|(suffix, _)| {
-            name.strip_suffix(suffix).is_some_and(|head| head.ends_with('.') || head.is_empty())
+            name.strip_suffix(suffix)
+                .is_some_and(|head| head.ends_with('.') || head.is_empty())
         });
         kind.map(|(_, kind)| (*kind, name.as_str()))
     })
@@ -48,7 +49,11 @@ pub fn other_kind(content: &Content) -> Option<(&'static str, &str)> {
 /// Whether the tensors have kohya's names.
 pub fn is_kohya(content: &Content) -> bool {
     let stem = |n: &String| n.split_once('.').map(|(s, _)| s.to_string());
-    content.tensors.keys().filter_map(stem).any(|s| ModuleName::from_kohya(&s).is_some())
+    content
+        .tensors
+        .keys()
+        .filter_map(stem)
+        .any(|s| ModuleName::from_kohya(&s).is_some())
 }
 
 #[derive(Default)]
@@ -79,7 +84,9 @@ pub fn lora_from(content: &Content) -> Result<Lora> {
                 parts.alpha = Some(scalar(tensor).context(|| name.clone())?);
                 continue;
             }
-            _ => bail!("tensor {name}: a LoRA has no part {suffix:?}, expected lora_down.weight, lora_up.weight, lora_mid.weight or alpha"),
+            _ => bail!(
+                "tensor {name}: a LoRA has no part {suffix:?}, expected lora_down.weight, lora_up.weight, lora_mid.weight or alpha"
+            ),
         };
         if place.replace(tensor.clone()).is_some() {
             bail!("tensor {name} is there twice, under two names"; help: "the file is damaged");
@@ -88,15 +95,28 @@ pub fn lora_from(content: &Content) -> Result<Lora> {
     let mut modules = BTreeMap::new();
     for (name, parts) in found {
         let module = match parts {
-            Parts { down: Some(down), up: Some(up), mid, alpha } => LoraModule::new(down, up, mid, alpha),
+            Parts {
+                down: Some(down),
+                up: Some(up),
+                mid,
+                alpha,
+            } => LoraModule::new(down, up, mid, alpha),
             Parts { down: Some(_), .. } => Err(sdk::Error::msg("lora_up.weight is missing")),
             _ => Err(sdk::Error::msg("lora_down.weight is missing")),
         };
         modules.insert(name.clone(), module.context(|| format!("module {name}"))?);
     }
-    let info = content.metadata.iter().filter(|(key, _)| *key != LAYOUT && *key != "format");
-    let layout = content.metadata.get(LAYOUT).map(|text| serde_json::from_str::<UnetLayout>(text));
-    let layout = layout.transpose().context(|| format!("metadata {LAYOUT}"))?;
+    let info = content
+        .metadata
+        .iter()
+        .filter(|(key, _)| *key != LAYOUT && *key != "format");
+    let layout = content
+        .metadata
+        .get(LAYOUT)
+        .map(|text| serde_json::from_str::<UnetLayout>(text));
+    let layout = layout
+        .transpose()
+        .context(|| format!("metadata {LAYOUT}"))?;
     if let Some(layout) = &layout {
         modules = modules
             .into_iter()
@@ -108,7 +128,11 @@ pub fn lora_from(content: &Content) -> Result<Lora> {
             })
             .collect();
     }
-    Ok(Lora { modules, layout, info: info.map(|(k, v)| (k.clone(), v.clone())).collect() })
+    Ok(Lora {
+        modules,
+        layout,
+        info: info.map(|(k, v)| (k.clone(), v.clone())).collect(),
+    })
 }
 
 /// A stored alpha.
@@ -119,7 +143,10 @@ pub fn scalar(tensor: &Tensor) -> Result<f64> {
     if tensor.elem_count() != 1 {
         bail!("alpha has shape {:?}, expected one number", tensor.dims());
     }
-    Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?[0])
+    Ok(tensor
+        .to_dtype(DType::F64)?
+        .flatten_all()?
+        .to_vec1::<f64>()?[0])
 }
 
 const LAYOUT: &str = "para.layout";
@@ -130,7 +157,11 @@ const LAYOUT: &str = "para.layout";
 ///
 /// # Errors
 /// Only those of the conversion.
-pub fn lora_to_bytes(lora: &Lora, layout: Option<&UnetLayout>, dtype: Option<DType>) -> Result<Vec<u8>> {
+pub fn lora_to_bytes(
+    lora: &Lora,
+    layout: Option<&UnetLayout>,
+    dtype: Option<DType>,
+) -> Result<Vec<u8>> {
     let layout = layout.or(lora.layout.as_ref());
     let mut tensors = Vec::new();
     for (name, module) in &lora.modules {
@@ -147,7 +178,10 @@ pub fn lora_to_bytes(lora: &Lora, layout: Option<&UnetLayout>, dtype: Option<DTy
         }
         if let Some(alpha) = module.alpha {
             // Alphas keep f64 unless a precision is asked for, so that the store gives back what it was given.
-            push("alpha", &Tensor::new(alpha, &sdk::candle_core::Device::Cpu)?)?;
+            push(
+                "alpha",
+                &Tensor::new(alpha, &sdk::candle_core::Device::Cpu)?,
+            )?;
         }
     }
     let mut metadata = lora.info.clone();

@@ -35,22 +35,41 @@ impl LoraModule {
         }
         if let Some(mid) = &mid {
             let r = down.dim(0)?;
-            let fits = mid.rank() == 4 && mid.dims()[..2] == [r, r] && down.dims().get(2..) == Some(&[1, 1]);
+            let fits = mid.rank() == 4
+                && mid.dims()[..2] == [r, r]
+                && down.dims().get(2..) == Some(&[1, 1]);
             if !fits {
-                bail!("lora_mid has shape {:?} beside {}, expected (r, r, k, k) and down (r, c_in, 1, 1)", mid.dims(), shapes());
+                bail!(
+                    "lora_mid has shape {:?} beside {}, expected (r, r, k, k) and down (r, c_in, 1, 1)",
+                    mid.dims(),
+                    shapes()
+                );
             }
         }
         if alpha.is_some_and(|a| !a.is_finite()) {
             bail!("alpha is not a finite number");
         }
-        for (name, half) in [("down", Some(&down)), ("up", Some(&up)), ("mid", mid.as_ref())] {
+        for (name, half) in [
+            ("down", Some(&down)),
+            ("up", Some(&up)),
+            ("mid", mid.as_ref()),
+        ] {
             let Some(half) = half else { continue };
-            let sum = half.to_dtype(DType::F64)?.abs()?.sum_all()?.to_scalar::<f64>()?;
+            let sum = half
+                .to_dtype(DType::F64)?
+                .abs()?
+                .sum_all()?
+                .to_scalar::<f64>()?;
             if !sum.is_finite() {
                 bail!("{name} holds values that are not finite numbers"; help: "the training diverged or the file is damaged");
             }
         }
-        Ok(Self { down, up, mid, alpha })
+        Ok(Self {
+            down,
+            up,
+            mid,
+            alpha,
+        })
     }
 
     /// r.
@@ -89,11 +108,17 @@ impl LoraModule {
     /// A weight of another shape.
     pub fn delta(&self, weight: &Tensor) -> Result<Tensor> {
         if !self.fits(weight.dims()) {
-            bail!("it changes weights of shape {:?}, found {:?}", self.shape(), weight.dims());
+            bail!(
+                "it changes weights of shape {:?}, found {:?}",
+                self.shape(),
+                weight.dims()
+            );
         }
         let dtype = working_dtype(weight.dtype());
         let flat = |t: &Tensor| -> Result<Tensor> {
-            Ok(t.to_device(weight.device())?.to_dtype(dtype)?.flatten_from(1)?)
+            Ok(t.to_device(weight.device())?
+                .to_dtype(dtype)?
+                .flatten_from(1)?)
         };
         let (down, up) = (flat(&self.down)?, flat(&self.up)?);
         let product = match &self.mid {
@@ -106,12 +131,18 @@ impl LoraModule {
                 let core = core.reshape((r, r, taps))?.transpose(1, 2)?.contiguous()?;
                 let right = core.reshape((r * taps, r))?.matmul(&down)?;
                 let all = up.matmul(&right.reshape((r, taps * c_in))?)?;
-                all.reshape((up.dim(0)?, taps, c_in))?.transpose(1, 2)?.contiguous()?
+                all.reshape((up.dim(0)?, taps, c_in))?
+                    .transpose(1, 2)?
+                    .contiguous()?
             }
         };
         let product = product.reshape(weight.shape())?;
         // Scale 1 is left out so that an exported PaRa computes what the PaRa computes, bit for bit.
-        Ok(if self.scale() == 1.0 { product } else { (product * self.scale())? })
+        Ok(if self.scale() == 1.0 {
+            product
+        } else {
+            (product * self.scale())?
+        })
     }
 }
 
@@ -155,7 +186,8 @@ impl Lora {
                     up = up.reshape(((), rank, 1, 1))?;
                 }
                 let cpu = sdk::candle_core::Device::Cpu;
-                let to_file = |t: Tensor| -> Result<Tensor> { Ok(t.to_dtype(dtype)?.to_device(&cpu)?) };
+                let to_file =
+                    |t: Tensor| -> Result<Tensor> { Ok(t.to_dtype(dtype)?.to_device(&cpu)?) };
                 LoraModule::new(to_file(down)?, to_file(up)?, None, Some(rank as f64))
             };
             let module = attempt().context(|| format!("module {path}"))?;
@@ -164,12 +196,20 @@ impl Lora {
         let mut info = para.info.clone();
         info.insert("ss_network_dim".into(), para.rank().to_string());
         info.insert("ss_network_alpha".into(), para.rank().to_string());
-        Ok(Self { modules, layout: para.layout.clone(), info })
+        Ok(Self {
+            modules,
+            layout: para.layout.clone(),
+            info,
+        })
     }
 
     /// The largest rank of a module.
     pub fn rank(&self) -> usize {
-        self.modules.values().map(LoraModule::rank).max().unwrap_or(0)
+        self.modules
+            .values()
+            .map(LoraModule::rank)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Σ r · (d_out + d_in·k·k).

@@ -221,7 +221,10 @@ impl UnetLayout {
             }
             ("mid_block", Some("resnets")) => {
                 let index = [0, 2].get(number(2)?).copied()?;
-                Some(format!("middle_block.{index}.{}", resnet_to_sgm(&tail(3)?)?))
+                Some(format!(
+                    "middle_block.{index}.{}",
+                    resnet_to_sgm(&tail(3)?)?
+                ))
             }
             ("mid_block", Some("attentions")) if number(2)? == 0 => {
                 Some(format!("middle_block.1.{}", tail(3)?))
@@ -229,7 +232,10 @@ impl UnetLayout {
             ("down_blocks", Some(_)) => {
                 let (block, layer) = (number(1)?, number(3)?);
                 let layers = self.down.get(block)?.layers;
-                let start: usize = 1 + self.down[..block].iter().map(|b| b.layers + 1).sum::<usize>();
+                let start: usize = 1 + self.down[..block]
+                    .iter()
+                    .map(|b| b.layers + 1)
+                    .sum::<usize>();
                 match segments[2] {
                     "resnets" if layer < layers => Some(format!(
                         "input_blocks.{}.0.{}",
@@ -284,8 +290,14 @@ impl UnetLayout {
             }
             "middle_block" => match number(1)? {
                 1 => Some(format!("mid_block.attentions.0.{}", tail(2)?)),
-                0 => Some(format!("mid_block.resnets.0.{}", resnet_from_sgm(&tail(2)?)?)),
-                2 => Some(format!("mid_block.resnets.1.{}", resnet_from_sgm(&tail(2)?)?)),
+                0 => Some(format!(
+                    "mid_block.resnets.0.{}",
+                    resnet_from_sgm(&tail(2)?)?
+                )),
+                2 => Some(format!(
+                    "mid_block.resnets.1.{}",
+                    resnet_from_sgm(&tail(2)?)?
+                )),
                 _ => None,
             },
             "input_blocks" => {
@@ -295,7 +307,12 @@ impl UnetLayout {
                         return Some(format!("down_blocks.{block}.downsamplers.0.conv"));
                     }
                     if index < *layers {
-                        return layer_from_sgm(&format!("down_blocks.{block}"), index, slot, &tail(3)?);
+                        return layer_from_sgm(
+                            &format!("down_blocks.{block}"),
+                            index,
+                            slot,
+                            &tail(3)?,
+                        );
                     }
                     index = index.checked_sub(layers + 1)?;
                 }
@@ -311,7 +328,12 @@ impl UnetLayout {
                         {
                             return Some(format!("up_blocks.{block}.upsamplers.0.conv"));
                         }
-                        return layer_from_sgm(&format!("up_blocks.{block}"), index, slot, &tail(3)?);
+                        return layer_from_sgm(
+                            &format!("up_blocks.{block}"),
+                            index,
+                            slot,
+                            &tail(3)?,
+                        );
                     }
                     index -= layers;
                 }
@@ -339,7 +361,10 @@ impl UnetLayout {
 
 fn layer_from_sgm(block: &str, index: usize, slot: usize, tail: &str) -> Option<String> {
     match slot {
-        0 => Some(format!("{block}.resnets.{index}.{}", resnet_from_sgm(tail)?)),
+        0 => Some(format!(
+            "{block}.resnets.{index}.{}",
+            resnet_from_sgm(tail)?
+        )),
         1 => Some(format!("{block}.attentions.{index}.{tail}")),
         _ => None,
     }
@@ -378,11 +403,20 @@ fn index_to_linear(index: usize) -> Option<&'static str> {
 
 /// The block a module belongs to, for reports: `down_blocks.1`, `mid_block`, `conv_in`, …
 pub fn block_of(path: &str) -> &str {
-    let numbered = ["down_blocks.", "up_blocks.", "input_blocks.", "output_blocks."];
+    let numbered = [
+        "down_blocks.",
+        "up_blocks.",
+        "input_blocks.",
+        "output_blocks.",
+    ];
     let from = match numbered.iter().find(|p| path.starts_with(**p)) {
         Some(prefix) => prefix.len(),
-        None if path.starts_with("text_model.encoder.layers.") => "text_model.encoder.layers.".len(),
+        None if path.starts_with("text_model.encoder.layers.") => {
+            "text_model.encoder.layers.".len()
+        }
         None => 0,
     };
-    path[from..].find('.').map_or(path, |dot| &path[..from + dot])
+    path[from..]
+        .find('.')
+        .map_or(path, |dot| &path[..from + dot])
 }

@@ -89,7 +89,9 @@ fn orthonormal(tensor: &Tensor, precision: DType) -> Result<Tensor> {
     }
     let limit = if dtype == DType::F64 { 1e-13 } else { 1e-6 };
     if linalg::orthonormality_error(&stored) < limit {
-        return Ok(tensor.to_dtype(dtype)?.to_device(&sdk::candle_core::Device::Cpu)?);
+        return Ok(tensor
+            .to_dtype(dtype)?
+            .to_device(&sdk::candle_core::Device::Cpu)?);
     }
     let q = linalg::orthonormal_basis(&stored, column_tolerance(precision))?;
     linalg::tensor(&q, dtype)
@@ -147,7 +149,12 @@ pub(crate) fn working_dtype(dtype: DType) -> DType {
 ///
 /// # Errors
 /// Shapes that do not fit.
-pub fn project_output(y: &Tensor, q: &Tensor, strength: f64, channels_second: bool) -> Result<Tensor> {
+pub fn project_output(
+    y: &Tensor,
+    q: &Tensor,
+    strength: f64,
+    channels_second: bool,
+) -> Result<Tensor> {
     let q = q.to_dtype(y.dtype())?;
     let qt = q.t()?.contiguous()?;
     if channels_second {

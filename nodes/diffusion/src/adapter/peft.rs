@@ -28,7 +28,10 @@ const HALVES: [(&str, bool); 8] = [
 
 /// Whether the tensors have the names of PEFT or diffusers.
 pub fn is_peft(content: &Content) -> bool {
-    content.tensors.keys().any(|name| split(name).is_some() || name.ends_with(".deft_P"))
+    content
+        .tensors
+        .keys()
+        .any(|name| split(name).is_some() || name.ends_with(".deft_P"))
 }
 
 /// Path, and whether it is the `down` half.
@@ -42,7 +45,11 @@ fn split(name: &str) -> Option<(String, bool)> {
         None => (name.strip_suffix("_lora.up.weight")?, false),
     };
     let (owner, projection) = head.split_once(".processor.")?;
-    let projection = if projection == "to_out" { "to_out.0" } else { projection };
+    let projection = if projection == "to_out" {
+        "to_out.0"
+    } else {
+        projection
+    };
     Some((format!("{owner}.{projection}"), down))
 }
 
@@ -60,7 +67,10 @@ fn module(path: &str, text_encoder: bool) -> ModuleName {
     } else {
         (Part::Unet, path)
     };
-    ModuleName { part, path: path.to_string() }
+    ModuleName {
+        part,
+        path: path.to_string(),
+    }
 }
 
 /// Reads a file of diffusers or a PEFT folder's tensors. `config` is the folder's `adapter_config.json`.
@@ -114,7 +124,10 @@ fn lora(content: &Content, config: Option<&Value>) -> Result<Lora> {
     let mut alphas = BTreeMap::new();
     for (name, tensor) in &content.tensors {
         if let Some(path) = name.strip_suffix(".alpha") {
-            alphas.insert(module(path, text), kohya::scalar(tensor).context(|| name.clone())?);
+            alphas.insert(
+                module(path, text),
+                kohya::scalar(tensor).context(|| name.clone())?,
+            );
             continue;
         }
         let Some((path, down)) = split(name) else {
@@ -133,7 +146,9 @@ fn lora(content: &Content, config: Option<&Value>) -> Result<Lora> {
         let rank = down.dims().first().copied().unwrap_or(0);
         let alpha = match alphas.remove(&name) {
             Some(alpha) => Some(alpha),
-            None => scales.alpha(&name, rank).context(|| format!("module {name}"))?,
+            None => scales
+                .alpha(&name, rank)
+                .context(|| format!("module {name}"))?,
         };
         let built = LoraModule::new(down, up, None, alpha).context(|| format!("module {name}"))?;
         modules.insert(name, built);
@@ -141,8 +156,15 @@ fn lora(content: &Content, config: Option<&Value>) -> Result<Lora> {
     if let Some(name) = alphas.keys().next() {
         bail!("module {name} has an alpha and no weights"; help: "the file is damaged");
     }
-    let info = content.metadata.iter().filter(|(key, _)| *key != METADATA && *key != "format");
-    Ok(Lora { modules, layout: None, info: info.map(|(k, v)| (k.clone(), v.clone())).collect() })
+    let info = content
+        .metadata
+        .iter()
+        .filter(|(key, _)| *key != METADATA && *key != "format");
+    Ok(Lora {
+        modules,
+        layout: None,
+        info: info.map(|(k, v)| (k.clone(), v.clone())).collect(),
+    })
 }
 
 /// Where the alphas of a PEFT file are to be found.
@@ -180,7 +202,9 @@ impl Scales {
                 bail!("the {part}'s part is a DoRA, which is not built in, expected a plain LoRA");
             }
             if config["fan_in_fan_out"] == Value::Bool(true) {
-                bail!("fan_in_fan_out is set for the {part}: its weights are transposed, which no diffusion model's are");
+                bail!(
+                    "fan_in_fan_out is set for the {part}: its weights are transposed, which no diffusion model's are"
+                );
             }
         }
         Ok(Self { configs })
@@ -208,10 +232,15 @@ impl Scales {
 /// Whether a key of `alpha_pattern` names a module: the whole path, or whole segments at its end.
 fn matches(pattern: &str, path: &str) -> Result<bool> {
     let anchored = pattern.starts_with('^');
-    let plain = pattern.trim_start_matches('^').trim_end_matches('$').replace("\\.", ".");
+    let plain = pattern
+        .trim_start_matches('^')
+        .trim_end_matches('$')
+        .replace("\\.", ".");
     if plain.contains(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')) {
-        return Err(Error::msg(format!("alpha_pattern holds the regular expression {pattern:?}, expected module names"))
-            .help("save the adapter with plain names, or as a kohya file"));
+        return Err(Error::msg(format!(
+            "alpha_pattern holds the regular expression {pattern:?}, expected module names"
+        ))
+        .help("save the adapter with plain names, or as a kohya file"));
     }
     let tail = path.strip_suffix(plain.as_str());
     Ok(tail.is_some_and(|head| head.is_empty() || (!anchored && head.ends_with('.'))))

@@ -37,13 +37,19 @@ impl TrainData {
         }
         let (mut means, mut deviations) = (Vec::new(), Vec::new());
         for i in 0..n {
-            let posterior = vae.encode(&pictures.narrow(0, i, 1)?).context(|| format!("picture {}", i + 1))?;
+            let posterior = vae
+                .encode(&pictures.narrow(0, i, 1)?)
+                .context(|| format!("picture {}", i + 1))?;
             deviations.push((posterior.logvar * 0.5)?.exp()?);
             means.push(posterior.mean);
         }
         let states: Vec<_> = prompts.iter().map(|p| &p.states).collect();
         let pooled: Vec<_> = prompts.iter().filter_map(|p| p.pooled.as_ref()).collect();
-        let pooled = if pooled.is_empty() { None } else { Some(Tensor::cat(&pooled, 0)?) };
+        let pooled = if pooled.is_empty() {
+            None
+        } else {
+            Some(Tensor::cat(&pooled, 0)?)
+        };
         let (h, w) = (height as f32, width as f32);
         let time_ids = Tensor::new(&[[h, w, 0.0, 0.0, h, w]], pictures.device())?;
         let data = Self {
@@ -71,10 +77,19 @@ impl TrainData {
             bail!("there is no picture to learn from"; help: "connect at least one picture");
         }
         if self.mean.rank() != 4 || self.mean.dims() != self.std.dims() {
-            bail!("latent means {:?} and deviations {:?} must both be (n, c, h, w)", self.mean.dims(), self.std.dims());
+            bail!(
+                "latent means {:?} and deviations {:?} must both be (n, c, h, w)",
+                self.mean.dims(),
+                self.std.dims()
+            );
         }
-        let optional = [("pooled prompts", &self.pooled), ("time ids", &self.time_ids)];
-        let all = optional.into_iter().filter_map(|(what, t)| Some((what, t.as_ref()?)));
+        let optional = [
+            ("pooled prompts", &self.pooled),
+            ("time ids", &self.time_ids),
+        ];
+        let all = optional
+            .into_iter()
+            .filter_map(|(what, t)| Some((what, t.as_ref()?)));
         for (what, tensor) in all.chain([("prompts", &self.states)]) {
             let rows = tensor.dims().first().copied().unwrap_or(0);
             if rows != n && rows != 1 {
@@ -138,7 +153,11 @@ pub(super) fn draw(
     }
     let shape = [&[size], &data.mean.dims()[1..]].concat();
     let pick = |tensor: &Tensor| -> Result<Tensor> {
-        let rows = if tensor.dim(0)? == 1 { vec![0; size] } else { picked.clone() };
+        let rows = if tensor.dim(0)? == 1 {
+            vec![0; size]
+        } else {
+            picked.clone()
+        };
         let rows = Tensor::new(rows, tensor.device())?;
         Ok(tensor.index_select(&rows, 0)?.to_device(device)?)
     };
@@ -152,8 +171,17 @@ pub(super) fn draw(
         steps.push(generator.randint(timesteps as u64)? as usize);
     }
     let added = match (&data.pooled, &data.time_ids) {
-        (Some(pooled), Some(time_ids)) => Some(Added { pooled: pick(pooled)?, time_ids: pick(time_ids)? }),
+        (Some(pooled), Some(time_ids)) => Some(Added {
+            pooled: pick(pooled)?,
+            time_ids: pick(time_ids)?,
+        }),
         _ => None,
     };
-    Ok(Batch { latents, noise, timesteps: steps, states: pick(&data.states)?, added })
+    Ok(Batch {
+        latents,
+        noise,
+        timesteps: steps,
+        states: pick(&data.states)?,
+        added,
+    })
 }

@@ -19,7 +19,11 @@ const WINDOW: usize = 20;
 ///
 /// # Errors
 /// Losses that are not finite, a full disk, and cancellation.
-pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -> Result<(Adapter, Table)> {
+pub fn drive(
+    context: &Context,
+    mut trainer: Trainer,
+    checkpoint_every: usize,
+) -> Result<(Adapter, Table)> {
     let folder = context.scratch();
     if let Some(folder) = &folder {
         resume(context, folder, &mut trainer);
@@ -33,11 +37,16 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
         context.metric("loss", progress.step, progress.loss);
         context.progress(progress.step, total, format!("loss {mean:.4}"));
         stopped = context.cancelled() && progress.step < total;
-        let due = checkpoint_every > 0 && progress.step % checkpoint_every == 0 && progress.step < total;
+        let due =
+            checkpoint_every > 0 && progress.step % checkpoint_every == 0 && progress.step < total;
         if let (true, Some(folder)) = (stopped || due, &folder) {
             save(folder, trainer)?;
         }
-        Ok(if stopped { Control::Stop } else { Control::Continue })
+        Ok(if stopped {
+            Control::Stop
+        } else {
+            Control::Continue
+        })
     })?;
     if stopped {
         return Err(Error::cancelled());
@@ -51,7 +60,10 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
 
 fn checkpoints(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "checkpoint")).collect();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "checkpoint"))
+        .collect();
     files.sort();
     files
 }
@@ -69,14 +81,19 @@ fn save(folder: &Path, trainer: &Trainer) -> Result<()> {
 
 fn resume(context: &Context, folder: &Path, trainer: &mut Trainer) {
     for file in checkpoints(folder).iter().rev() {
-        let restored = fs::read(file).map_err(Error::from).and_then(|bytes| trainer.restore(&bytes));
+        let restored = fs::read(file)
+            .map_err(Error::from)
+            .and_then(|bytes| trainer.restore(&bytes));
         match restored {
             Ok(()) => {
                 context.info(format!("goes on from step {}", trainer.step_count()));
                 return;
             }
             Err(error) => {
-                context.warn(format!("checkpoint {} cannot be used: {error}", file.display()));
+                context.warn(format!(
+                    "checkpoint {} cannot be used: {error}",
+                    file.display()
+                ));
                 let _ = fs::remove_file(file);
             }
         }

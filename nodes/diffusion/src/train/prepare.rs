@@ -25,10 +25,15 @@ impl TrainData {
         let factor = vae.config().factor();
         let resolution = resolution.unwrap_or(model.size.0.min(model.size.1));
         if resolution == 0 || resolution % factor != 0 {
-            bail!("resolution {resolution} does not suit the model: expected a multiple of {factor}");
+            bail!(
+                "resolution {resolution} does not suit the model: expected a multiple of {factor}"
+            );
         }
-        let sized: Result<Vec<_>> =
-            images.items.iter().map(|i| i.resized(resolution, resolution, Fit::Crop)).collect();
+        let sized: Result<Vec<_>> = images
+            .items
+            .iter()
+            .map(|i| i.resized(resolution, resolution, Fit::Crop))
+            .collect();
         let pixels = pictures::to_tensor(&Images { items: sized? }, factor)?;
         let mut encoded = HashMap::new();
         for image in &images.items {
@@ -37,13 +42,18 @@ impl TrainData {
             if !encoded.contains_key(caption) {
                 let one = text.encode(caption)?;
                 if let Some(cut) = &one.truncated {
-                    context.warn(format!("a caption is too long for the text encoder; left out: {cut}"));
+                    context.warn(format!(
+                        "a caption is too long for the text encoder; left out: {cut}"
+                    ));
                 }
                 encoded.insert(caption, one);
             }
         }
-        let prompts: Vec<_> =
-            images.items.iter().map(|image| encoded[image.caption.as_deref().unwrap_or(prompt)].clone()).collect();
+        let prompts: Vec<_> = images
+            .items
+            .iter()
+            .map(|image| encoded[image.caption.as_deref().unwrap_or(prompt)].clone())
+            .collect();
         Self::encode(vae, &pixels.to_device(model.unet.unet.device())?, &prompts)
     }
 }

@@ -10,7 +10,11 @@ use std::collections::BTreeMap;
 
 /// The options that decide a step's arithmetic; a training may be resumed for more or fewer steps.
 fn identity(options: &Options) -> Result<String> {
-    let same = Options { steps: 0, info: BTreeMap::new(), ..options.clone() };
+    let same = Options {
+        steps: 0,
+        info: BTreeMap::new(),
+        ..options.clone()
+    };
     Ok(serde_json::to_string(&same)?)
 }
 
@@ -54,12 +58,17 @@ impl Trainer {
         }
         let tensor = |name: &str| {
             content.tensors.get(name).ok_or_else(|| {
-                Error::msg(format!("the checkpoint has no tensor {name}")).help("remove the checkpoint: it is for another model or damaged")
+                Error::msg(format!("the checkpoint has no tensor {name}"))
+                    .help("remove the checkpoint: it is for another model or damaged")
             })
         };
         let mut params = self.params.clone();
         for param in &mut params {
-            for (part, values) in [("value", &mut param.value), ("m", &mut param.m), ("v", &mut param.v)] {
+            for (part, values) in [
+                ("value", &mut param.value),
+                ("m", &mut param.m),
+                ("v", &mut param.v),
+            ] {
                 let name = format!("{part}.{}", param.name);
                 let stored = tensor(&name)?;
                 if stored.dims() != param.shape || stored.dtype() != DType::F32 {
@@ -74,7 +83,10 @@ impl Trainer {
             None => Vec::new(),
         };
         if content.metadata.get("train.step") != Some(&losses.len().to_string()) {
-            bail!("the checkpoint holds {} losses and another number of steps: it is damaged", losses.len());
+            bail!(
+                "the checkpoint holds {} losses and another number of steps: it is damaged",
+                losses.len()
+            );
         }
         let queue: Vec<i64> = match content.tensors.get("queue") {
             Some(queue) => queue.to_vec1()?,

@@ -16,7 +16,10 @@ impl Port for Latent {
 
     fn decode(bytes: &[u8]) -> Result<Self> {
         let mut tensors = safetensors::load_buffer(bytes, &Device::Cpu)?;
-        tensors.remove("tensor").map(Self).ok_or_else(|| Error::msg("no tensor in a stored latent"))
+        tensors
+            .remove("tensor")
+            .map(Self)
+            .ok_or_else(|| Error::msg("no tensor in a stored latent"))
     }
 
     fn size(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Models in memory: known to the engine by the step that makes them, never written to the store.
 
-use crate::adapter::apply::{AdaptedUnet, Applied, adapt_text};
+use crate::adapter::apply::Applied;
+use crate::adapter::model::{AdaptedUnet, adapt_text};
 use crate::adapter::names::Part;
 use crate::ddim::DdimConfig;
 use crate::folder::{Family, ModelFolder};
@@ -37,7 +38,12 @@ impl Model {
     /// # Errors
     /// Missing or damaged files, tensors that do not fit the config.
     pub fn load(folder: &ModelFolder, dtype: DType, device: &Device) -> Result<Self> {
-        let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = folder
+            .path()
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         Ok(Self {
             unet: AdaptedUnet::new(Arc::new(folder.unet(dtype, device)?)),
             scheduler: folder.scheduler(),
@@ -59,7 +65,9 @@ impl Port for Model {
     }
     fn size(&self) -> usize {
         let tensors = self.unet.unet.tensors().values();
-        tensors.map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum()
+        tensors
+            .map(|t| t.elem_count() * t.dtype().size_in_bytes())
+            .sum()
     }
 }
 
@@ -75,12 +83,20 @@ impl Text {
     /// Text encoders without adapters.
     pub fn new(encoders: TextEncoders) -> Self {
         let base = Some(Arc::new(encoders));
-        Self { adapted: base.clone(), applied: Vec::new(), base }
+        Self {
+            adapted: base.clone(),
+            applied: Vec::new(),
+            base,
+        }
     }
 
     /// What a node passes on when no text encoders were linked to it; using it is an error that says so.
     pub fn absent() -> Self {
-        Self { base: None, applied: Vec::new(), adapted: None }
+        Self {
+            base: None,
+            applied: Vec::new(),
+            adapted: None,
+        }
     }
 
     /// The encoders with their adapters.
@@ -89,8 +105,9 @@ impl Text {
     /// When none were linked to the node this comes from.
     pub fn encoders(&self) -> Result<&Arc<TextEncoders>> {
         self.adapted.as_ref().ok_or_else(|| {
-            Error::msg("the `text` output comes from a node whose `text` input is not linked")
-                .help("link `text` of load/model to that node too, or use `text` of load/model directly")
+            Error::msg("the `text` output comes from a node whose `text` input is not linked").help(
+                "link `text` of load/model to that node too, or use `text` of load/model directly",
+            )
         })
     }
 
@@ -99,28 +116,44 @@ impl Text {
     /// # Errors
     /// Modules that the encoders do not have, unless the options allow it.
     pub fn apply(&self, applied: Applied) -> Result<(Self, usize)> {
-        let base = self.base.as_ref().ok_or_else(|| Error::msg("no text encoders are linked"))?;
+        let base = self
+            .base
+            .as_ref()
+            .ok_or_else(|| Error::msg("no text encoders are linked"))?;
         let mut all = self.applied.clone();
         all.push(applied.clone());
         let mut encoders = (**base).clone();
         let mut changed = 0;
         let parts = [Part::Text, Part::Text2];
         for (index, part) in parts.into_iter().enumerate() {
-            if !applied.adapter.touches(part) && !self.applied.iter().any(|a| a.adapter.touches(part)) {
+            if !applied.adapter.touches(part)
+                && !self.applied.iter().any(|a| a.adapter.touches(part))
+            {
                 continue;
             }
             let Some(encoder) = base.encoders().get(index) else {
                 bail!("the adapter changes text encoder {}, and the model has {}", index + 1, base.encoders().len();
                       help: "an SDXL adapter does not fit a Stable Diffusion 1.x model");
             };
-            let touching: Vec<Applied> = all.iter().filter(|a| a.adapter.touches(part)).cloned().collect();
+            let touching: Vec<Applied> = all
+                .iter()
+                .filter(|a| a.adapter.touches(part))
+                .cloned()
+                .collect();
             let (weights, coverage) = adapt_text(part, encoder.model.tensors(), &touching)?;
             if applied.adapter.touches(part) {
                 changed += coverage.map_or(0, |c| c.matched.len());
             }
             encoders = encoders.with_weights(index, &weights)?;
         }
-        Ok((Self { base: self.base.clone(), applied: all, adapted: Some(Arc::new(encoders)) }, changed))
+        Ok((
+            Self {
+                base: self.base.clone(),
+                applied: all,
+                adapted: Some(Arc::new(encoders)),
+            },
+            changed,
+        ))
     }
 }
 

@@ -16,14 +16,31 @@ fn pairs(seed: u64) -> Vec<(&'static str, Matrix, Matrix, usize)> {
     let pick = |from: usize, to: usize| Matrix::from_fn(D, to - from, |i, j| basis[(i, from + j)]);
     let mixed = |from: usize, to: usize, s: u64| pick(from, to) * random(to - from, to - from, s);
     let tilted = |angle: f64| {
-        Matrix::from_fn(D, 2, |i, j| angle.cos() * basis[(i, j)] + angle.sin() * basis[(i, 10 + j)])
+        Matrix::from_fn(D, 2, |i, j| {
+            angle.cos() * basis[(i, j)] + angle.sin() * basis[(i, 10 + j)]
+        })
     };
     vec![
         ("orthogonal", pick(0, 3), mixed(3, 7, seed + 1), 7),
         ("nested", mixed(0, 5, seed + 2), mixed(0, 2, seed + 3), 5),
-        ("partly shared", mixed(0, 4, seed + 4), mixed(2, 6, seed + 5), 6),
-        ("equal spans", mixed(0, 4, seed + 6), mixed(0, 4, seed + 7), 4),
-        ("unrelated", random(D, 3, seed + 8), random(D, 4, seed + 9), 7),
+        (
+            "partly shared",
+            mixed(0, 4, seed + 4),
+            mixed(2, 6, seed + 5),
+            6,
+        ),
+        (
+            "equal spans",
+            mixed(0, 4, seed + 6),
+            mixed(0, 4, seed + 7),
+            4,
+        ),
+        (
+            "unrelated",
+            random(D, 3, seed + 8),
+            random(D, 4, seed + 9),
+            7,
+        ),
         ("oblique", pick(0, 2), tilted(0.4), 4),
         ("nearly parallel", pick(0, 2), tilted(1e-3), 4),
         ("all but parallel", pick(0, 2), tilted(1e-8), 2),
@@ -45,9 +62,17 @@ fn merging_is_a_projection_on_the_joint_span() {
             let (a, b) = (para_of(&a, DType::F32), para_of(&b, DType::F32));
             let (both, report) = combine::merge(&[&a, &b], None, Cap::Warn).unwrap();
             let q = q_of(&both, D);
-            assert_eq!((q.ncols(), report.rows[0].rank, report.rows[0].joint), (rank, rank, rank), "{kind}");
+            assert_eq!(
+                (q.ncols(), report.rows[0].rank, report.rows[0].joint),
+                (rank, rank, rank),
+                "{kind}"
+            );
             assert!(linalg::orthonormality_error(&q) < 1e-6, "{kind}");
-            let tolerance = if kind == "nearly parallel" { 1e-3 } else { 1e-5 };
+            let tolerance = if kind == "nearly parallel" {
+                1e-3
+            } else {
+                1e-5
+            };
             for part in [&a, &b] {
                 let inside = q_of(part, D);
                 let lost = (&inside - projector(&q) * &inside).norm_l2();
@@ -56,7 +81,11 @@ fn merging_is_a_projection_on_the_joint_span() {
             // Neither the order nor repetition counts, bit for bit.
             let bytes = |p: Para| q_bytes(&p);
             assert_eq!(bytes(merged(&[&a, &b])), bytes(merged(&[&b, &a])), "{kind}");
-            assert_eq!(bytes(merged(&[&a, &b])), bytes(merged(&[&b, &a, &b, &a])), "{kind}");
+            assert_eq!(
+                bytes(merged(&[&a, &b])),
+                bytes(merged(&[&b, &a, &b, &a])),
+                "{kind}"
+            );
             assert_eq!(bytes(merged(&[&a, &a])), bytes(a.clone()), "{kind}");
             assert_eq!(bytes(merged(&[&a])), bytes(a.clone()), "{kind}");
             // Merging again changes nothing.
@@ -64,18 +93,29 @@ fn merging_is_a_projection_on_the_joint_span() {
             assert_eq!(bytes(again), bytes(both.clone()), "{kind}");
             let again = merged(&[&both, &a]);
             assert_eq!(q_of(&again, D).ncols(), rank, "{kind}");
-            assert!(apart(&again, &both) < tolerance, "{kind}: {:e}", apart(&again, &both));
+            assert!(
+                apart(&again, &both) < tolerance,
+                "{kind}: {:e}",
+                apart(&again, &both)
+            );
             // The inside of a sum of spans is associative.
             let c = para_of(&random(D, 2, seed + 77), DType::F32);
             let left = merged(&[&both, &c]);
             let right = merged(&[&a, &merged(&[&b, &c])]);
-            assert!(apart(&left, &right) < tolerance, "{kind}: {:e}", apart(&left, &right));
+            assert!(
+                apart(&left, &right) < tolerance,
+                "{kind}: {:e}",
+                apart(&left, &right)
+            );
         }
     }
 }
 
 fn q_bytes(para: &Para) -> Vec<u64> {
-    linalg::to_rows(&q_of(para, D)).iter().map(|v| v.to_bits()).collect()
+    linalg::to_rows(&q_of(para, D))
+        .iter()
+        .map(|v| v.to_bits())
+        .collect()
 }
 
 #[test]
@@ -119,7 +159,10 @@ fn the_report_measures_overlap() {
     assert!(row.cosines[1].abs() < 1e-12);
     assert!((row.overlap - angle.cos().powi(2) / 2.0).abs() < 1e-12);
     assert!(!row.nearly_parallel);
-    let near: Vec<_> = pairs(1).into_iter().filter(|p| p.0.contains("parallel")).collect();
+    let near: Vec<_> = pairs(1)
+        .into_iter()
+        .filter(|p| p.0.contains("parallel"))
+        .collect();
     let flags: Vec<bool> = near
         .iter()
         .map(|(_, a, b, _)| {
@@ -127,8 +170,15 @@ fn the_report_measures_overlap() {
             combine::merge(&[&a, &b], None, Cap::Warn).unwrap().1.rows[0].nearly_parallel
         })
         .collect();
-    assert_eq!(flags, [true, false], "1e-3 rad is kept and warned of, 1e-8 rad is the same direction");
-    assert!(report.to_string().contains("largest cosine 0.955"), "{report}");
+    assert_eq!(
+        flags,
+        [true, false],
+        "1e-3 rad is kept and warned of, 1e-8 rad is the same direction"
+    );
+    assert!(
+        report.to_string().contains("largest cosine 0.955"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -145,14 +195,27 @@ fn f16_files_are_compared_with_the_tolerance_of_f16() {
 #[test]
 fn caps_keep_what_they_promise() {
     let weight = random(40, 60, 21);
-    let (a, b) = (para_of(&random(40, 3, 22), DType::F64), para_of(&random(40, 3, 23), DType::F64));
-    let base = BTreeMap::from([("m.weight".to_string(), linalg::tensor(&weight, DType::F64).unwrap())]);
-    let boundary = Boundary { base: &base, gamma: 0.1, scope: GammaScope::All };
+    let (a, b) = (
+        para_of(&random(40, 3, 22), DType::F64),
+        para_of(&random(40, 3, 23), DType::F64),
+    );
+    let base = BTreeMap::from([(
+        "m.weight".to_string(),
+        linalg::tensor(&weight, DType::F64).unwrap(),
+    )]);
+    let boundary = Boundary {
+        base: &base,
+        gamma: 0.1,
+        scope: GammaScope::All,
+    };
     let energy = |q: &Matrix| (q.transpose() * &weight).norm_l2().powi(2);
     // The share of what an adapter removes that a result still removes.
     let kept = |q: &Matrix, of: &Para| {
         let own = q_of(of, 40);
-        (q.transpose() * projector(&own) * &weight).norm_l2().powi(2) / energy(&own)
+        (q.transpose() * projector(&own) * &weight)
+            .norm_l2()
+            .powi(2)
+            / energy(&own)
     };
     let run = |order: [&Para; 2], cap: Cap| {
         let (para, report) = combine::merge(&order, Some(boundary), cap).unwrap();
@@ -170,23 +233,40 @@ fn caps_keep_what_they_promise() {
     assert_eq!(balanced.ncols(), 4);
     assert!(linalg::orthonormality_error(&balanced) < 1e-12);
     let worst = |q: &Matrix| kept(q, &a).min(kept(q, &b));
-    assert!(worst(&balanced) > worst(&primary), "{} {}", worst(&balanced), worst(&primary));
-    assert_eq!(linalg::to_rows(&balanced), linalg::to_rows(&run([&b, &a], Cap::Balanced)));
+    assert!(
+        worst(&balanced) > worst(&primary),
+        "{} {}",
+        worst(&balanced),
+        worst(&primary)
+    );
+    assert_eq!(
+        linalg::to_rows(&balanced),
+        linalg::to_rows(&run([&b, &a], Cap::Balanced))
+    );
     // The strongest direction among the rest: no other choice keeps more of the weight.
     let other = linalg::concat(&[&q_of(&a, 40), &linalg::leading(&random(40, 1, 3), 1)]).unwrap();
     let other = linalg::orthonormal_basis(&other, 1e-9).unwrap();
     let within = projector(&q_of(&merged(&[&a, &b]), 40)) * &other;
     assert!(energy(&primary) >= energy(&linalg::orthonormal_basis(&within, 1e-9).unwrap()) - 1e-9);
     assert!(failure(combine::merge(&[&a, &b], None, Cap::Balanced)).contains("base model"));
-    let convolutions = Boundary { scope: GammaScope::Conv, ..boundary };
+    let convolutions = Boundary {
+        scope: GammaScope::Conv,
+        ..boundary
+    };
     let (_, report) = combine::merge(&[&a, &b], Some(convolutions), Cap::Warn).unwrap();
     assert_eq!(report.rows[0].boundary, None);
 }
 
 #[test]
 fn adapters_of_different_models_are_refused() {
-    let (a, b) = (para_of(&random(8, 2, 1), DType::F32), para_of(&random(9, 2, 2), DType::F32));
+    let (a, b) = (
+        para_of(&random(8, 2, 1), DType::F32),
+        para_of(&random(9, 2, 2), DType::F32),
+    );
     let text = failure(combine::merge(&[&a, &b], None, Cap::Warn));
-    assert!(text.contains("module m") && text.contains('8') && text.contains('9'), "{text}");
+    assert!(
+        text.contains("module m") && text.contains('8') && text.contains('9'),
+        "{text}"
+    );
     assert!(failure(combine::merge(&[], None, Cap::Warn)).contains("nothing to combine"));
 }

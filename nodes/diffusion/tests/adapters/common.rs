@@ -76,7 +76,10 @@ pub(crate) fn distance(got: &Tensor, want: &Tensor) -> f64 {
 pub(crate) fn assert_close(what: &str, got: &Tensor, want: &Tensor, limit: f64) {
     let error = distance(got, want);
     println!("{what}: {error:.2e}");
-    assert!(error <= limit, "{what}: relative error {error:.3e}, allowed {limit:.1e}");
+    assert!(
+        error <= limit,
+        "{what}: relative error {error:.3e}, allowed {limit:.1e}"
+    );
 }
 
 /// The message of a failure, with its help line.

@@ -16,21 +16,39 @@ fn counts_of_table_3() {
     let expected = json("table3.json");
     for subset in Subset::ALL {
         for rank in [2, 16, 128] {
-            let rule = RankRule { rank, gamma: 0.025, scope: GammaScope::Conv };
-            let pairs = modules.iter().map(|m| (m.path.as_str(), m.shape.as_slice()));
+            let rule = RankRule {
+                rank,
+                gamma: 0.025,
+                scope: GammaScope::Conv,
+            };
+            let pairs = modules
+                .iter()
+                .map(|m| (m.path.as_str(), m.shape.as_slice()));
             let got = sizes(pairs, subset, rule).unwrap();
             let want = &expected[subset.name()];
             let counts = &want[format!("r{rank}")];
             assert_eq!(serde_json::json!(got.modules), want["modules"], "{subset}");
-            assert_eq!(serde_json::json!(got.para), counts["para"], "{subset} r{rank}");
-            assert_eq!(serde_json::json!(got.lora), counts["lora"], "{subset} r{rank}");
+            assert_eq!(
+                serde_json::json!(got.para),
+                counts["para"],
+                "{subset} r{rank}"
+            );
+            assert_eq!(
+                serde_json::json!(got.lora),
+                counts["lora"],
+                "{subset} r{rank}"
+            );
         }
     }
 }
 
 #[test]
 fn gamma_bounds_ranks_as_in_equation_8() {
-    let rule = |gamma, scope| RankRule { rank: 128, gamma, scope };
+    let rule = |gamma, scope| RankRule {
+        rank: 128,
+        gamma,
+        scope,
+    };
     let (linear, conv): (&[usize], &[usize]) = (&[320, 1280], &[320, 320, 3, 3]);
     assert_eq!(rule(0.025, GammaScope::Conv).rank(linear).unwrap(), 128);
     assert_eq!(rule(0.025, GammaScope::All).rank(linear).unwrap(), 8);
@@ -42,13 +60,21 @@ fn gamma_bounds_ranks_as_in_equation_8() {
     }
     assert!(rule(1.5, GammaScope::All).rank(linear).is_err());
     assert!(rank_boundary(f64::NAN, linear).is_err());
-    assert!("ExCB".parse::<Subset>().unwrap_err().help_text().unwrap().contains("ExCA-HL-Last"));
+    assert!(
+        "ExCB"
+            .parse::<Subset>()
+            .unwrap_err()
+            .help_text()
+            .unwrap()
+            .contains("ExCA-HL-Last")
+    );
     assert_eq!("exca-hl".parse::<Subset>().unwrap(), Subset::ExCAHL);
 }
 
 #[test]
 fn sgm_names_of_all_modules_of_sdxl() {
-    let expected: BTreeMap<String, String> = serde_json::from_value(json("diffusers_to_sgm_sdxl.json")).unwrap();
+    let expected: BTreeMap<String, String> =
+        serde_json::from_value(json("diffusers_to_sgm_sdxl.json")).unwrap();
     assert_eq!(expected.len(), 794);
     let layout = UnetLayout::from(&UnetConfig::sdxl());
     let modules = module_shapes(&UnetConfig::sdxl()).unwrap();
@@ -66,7 +92,12 @@ fn every_spelling_leads_back_to_the_module() {
         let text = std::fs::read_to_string(format!("{folder}{f}/unet/config.json")).unwrap();
         UnetConfig::from_json(&text).unwrap()
     };
-    for config in [UnetConfig::sdxl(), UnetConfig::sd15(), tiny("tiny-sdxl"), tiny("tiny-sd15")] {
+    for config in [
+        UnetConfig::sdxl(),
+        UnetConfig::sd15(),
+        tiny("tiny-sdxl"),
+        tiny("tiny-sd15"),
+    ] {
         let layout = UnetLayout::from(&config);
         let mut stems = BTreeSet::new();
         for module in module_shapes(&config).unwrap() {
@@ -81,20 +112,48 @@ fn every_spelling_leads_back_to_the_module() {
             }
         }
     }
-    assert_eq!(dotted("text_model_encoder_layers_11_self_attn_out_proj"), "text_model.encoder.layers.11.self_attn.out_proj");
-    let text = ModuleName { part: Part::Text2, path: "text_model.encoder.layers.0.mlp.fc1".into() };
-    assert_eq!(text.to_kohya(true), "lora_te2_text_model_encoder_layers_0_mlp_fc1");
-    assert_eq!(ModuleName::from_kohya(&text.to_kohya(true)), Some(text.clone()));
-    let first = ModuleName { part: Part::Text, ..text };
-    assert_eq!(first.to_kohya(false), "lora_te_text_model_encoder_layers_0_mlp_fc1");
-    assert_eq!(ModuleName::from_kohya(&first.to_kohya(false)), Some(first.clone()));
+    assert_eq!(
+        dotted("text_model_encoder_layers_11_self_attn_out_proj"),
+        "text_model.encoder.layers.11.self_attn.out_proj"
+    );
+    let text = ModuleName {
+        part: Part::Text2,
+        path: "text_model.encoder.layers.0.mlp.fc1".into(),
+    };
+    assert_eq!(
+        text.to_kohya(true),
+        "lora_te2_text_model_encoder_layers_0_mlp_fc1"
+    );
+    assert_eq!(
+        ModuleName::from_kohya(&text.to_kohya(true)),
+        Some(text.clone())
+    );
+    let first = ModuleName {
+        part: Part::Text,
+        ..text
+    };
+    assert_eq!(
+        first.to_kohya(false),
+        "lora_te_text_model_encoder_layers_0_mlp_fc1"
+    );
+    assert_eq!(
+        ModuleName::from_kohya(&first.to_kohya(false)),
+        Some(first.clone())
+    );
     assert_eq!(ModuleName::from_kohya("something_else"), None);
 }
 
 #[test]
 fn names_beyond_the_layout_are_not_invented() {
     let layout = UnetLayout::from(&UnetConfig::sdxl());
-    for path in ["input_blocks.9.0.in_layers.2", "output_blocks.9.0.in_layers.2", "input_blocks.1.0.conv9", "middle_block.3.proj_in", "out.5", "x"] {
+    for path in [
+        "input_blocks.9.0.in_layers.2",
+        "output_blocks.9.0.in_layers.2",
+        "input_blocks.1.0.conv9",
+        "middle_block.3.proj_in",
+        "out.5",
+        "x",
+    ] {
         assert_eq!(layout.from_sgm(path), None, "{path}");
     }
     assert_eq!(layout.to_sgm("down_blocks.7.resnets.0.conv1"), None);

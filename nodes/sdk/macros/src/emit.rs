@@ -6,7 +6,13 @@ use quote::{format_ident, quote};
 
 pub(crate) fn emit(signature: Signature) -> TokenStream {
     let parts = descriptor(&signature);
-    let Signature { arguments, outputs, tuple, mut function, .. } = signature;
+    let Signature {
+        arguments,
+        outputs,
+        tuple,
+        mut function,
+        ..
+    } = signature;
     // Private functions make nodes that the crate's `plugin!` can name, in whatever module it stands.
     let visibility = match &function.vis {
         syn::Visibility::Inherited => syn::parse_quote!(pub(crate)),
@@ -31,8 +37,14 @@ pub(crate) fn emit(signature: Signature) -> TokenStream {
         }),
     });
     let values: Vec<_> = values.collect();
-    let names: Vec<_> = (0..outputs.len()).map(|i| format_ident!("out{i}")).collect();
-    let pattern = if tuple { quote!((#(#names),*)) } else { quote!(#(#names)*) };
+    let names: Vec<_> = (0..outputs.len())
+        .map(|i| format_ident!("out{i}"))
+        .collect();
+    let pattern = if tuple {
+        quote!((#(#names),*))
+    } else {
+        quote!(#(#names)*)
+    };
     let types: Vec<_> = outputs.iter().map(|output| &output.ty).collect();
     let allow: syn::Attribute = syn::parse_quote!(#[allow(clippy::too_many_arguments, clippy::ptr_arg, reason = "arguments are ports and parameters")]);
     function.attrs.push(allow);
@@ -76,12 +88,21 @@ fn descriptor(signature: &Signature) -> Vec<TokenStream> {
     );
     let mut comma = "";
     for argument in &signature.arguments {
-        if let Argument::Input { name, ty, shape, doc } = argument {
+        if let Argument::Input {
+            name,
+            ty,
+            shape,
+            doc,
+        } = argument
+        {
             text.push_str(&format!("{comma}{{\"name\":{},\"type\":\"", quoted(name)));
             parts.push(quote!(#text));
             parts.push(quote!(<#ty as ::sdk::Port>::NAME));
             let (optional, variadic) = (*shape == Shape::Optional, *shape == Shape::Variadic);
-            text = format!("\",\"optional\":{optional},\"variadic\":{variadic},\"doc\":{}}}", quoted(doc));
+            text = format!(
+                "\",\"optional\":{optional},\"variadic\":{variadic},\"doc\":{}}}",
+                quoted(doc)
+            );
             comma = ",";
         }
     }
@@ -89,7 +110,10 @@ fn descriptor(signature: &Signature) -> Vec<TokenStream> {
     comma = "";
     for output in &signature.outputs {
         let ty = &output.ty;
-        text.push_str(&format!("{comma}{{\"name\":{},\"type\":\"", quoted(&output.name)));
+        text.push_str(&format!(
+            "{comma}{{\"name\":{},\"type\":\"",
+            quoted(&output.name)
+        ));
         parts.push(quote!(#text));
         parts.push(quote!(<#ty as ::sdk::Port>::NAME));
         text = format!("\",\"doc\":{}}}", quoted(&output.doc));
@@ -98,12 +122,21 @@ fn descriptor(signature: &Signature) -> Vec<TokenStream> {
     text.push_str("],\"params\":[");
     comma = "";
     for argument in &signature.arguments {
-        if let Argument::Param { name, ty, default, range, doc } = argument {
+        if let Argument::Param {
+            name,
+            ty,
+            default,
+            range,
+            doc,
+        } = argument
+        {
             text.push_str(&format!("{comma}{{\"name\":{},", quoted(name)));
             parts.push(quote!(#text));
             parts.push(quote!(<#ty as ::sdk::Param>::SCHEMA));
             text = String::new();
-            parts.push(quote!(if <#ty as ::sdk::Param>::NULLABLE { ",\"nullable\":true" } else { "" }));
+            parts.push(
+                quote!(if <#ty as ::sdk::Param>::NULLABLE { ",\"nullable\":true" } else { "" }),
+            );
             for (key, value) in [("default", default), ("min", &range.0), ("max", &range.1)] {
                 if let Some(value) = value {
                     text.push_str(&format!(",\"{key}\":{value}"));

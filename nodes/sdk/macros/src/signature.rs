@@ -5,8 +5,8 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Lit, LitInt, LitStr, Meta, Pat, PathArguments,
-    RangeLimits, Result, ReturnType, Token, Type,
+    Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Lit, LitInt, LitStr, Meta, Pat,
+    PathArguments, RangeLimits, Result, ReturnType, Token, Type,
 };
 
 /// All that `emit` needs.
@@ -29,8 +29,19 @@ pub(crate) struct Output {
 
 pub(crate) enum Argument {
     Context,
-    Input { name: String, ty: Type, shape: Shape, doc: String },
-    Param { name: String, ty: Box<Type>, default: Option<String>, range: (Option<String>, Option<String>), doc: String },
+    Input {
+        name: String,
+        ty: Type,
+        shape: Shape,
+        doc: String,
+    },
+    Param {
+        name: String,
+        ty: Box<Type>,
+        default: Option<String>,
+        range: (Option<String>, Option<String>),
+        doc: String,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -51,11 +62,24 @@ impl Parse for Options {
     fn parse(input: ParseStream) -> Result<Self> {
         let name: LitStr = input.parse()?;
         let text = name.value();
-        let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
+        let plain = |part: &str| {
+            !part.is_empty()
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+        };
         if text.split('/').count() != 2 || !text.split('/').all(plain) {
-            return Err(Error::new(name.span(), "a node is named `family/name`, in lower case"));
+            return Err(Error::new(
+                name.span(),
+                "a node is named `family/name`, in lower case",
+            ));
         }
-        let mut options = Self { name, kind: "step", version: 1, outputs: Vec::new() };
+        let mut options = Self {
+            name,
+            kind: "step",
+            version: 1,
+            outputs: Vec::new(),
+        };
         while input.peek(Token![,]) {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -75,7 +99,12 @@ impl Parse for Options {
                     let ports = Punctuated::<Port, Token![,]>::parse_terminated(&inner)?;
                     options.outputs = ports.into_iter().map(|port| (port.0, port.1)).collect();
                 }
-                _ => return Err(Error::new(key.span(), "expected `lazy`, `effect`, `version = N` or `outputs(…)`")),
+                _ => {
+                    return Err(Error::new(
+                        key.span(),
+                        "expected `lazy`, `effect`, `version = N` or `outputs(…)`",
+                    ));
+                }
             }
         }
         Ok(options)
@@ -102,7 +131,10 @@ pub(crate) fn read(attribute: TokenStream, item: TokenStream) -> Result<Signatur
     let mut function: ItemFn = syn::parse2(item)?;
     let doc = docs(&function.attrs);
     if doc.is_empty() {
-        return Err(Error::new(function.sig.ident.span(), "a node needs a doc comment: it is its help page"));
+        return Err(Error::new(
+            function.sig.ident.span(),
+            "a node needs a doc comment: it is its help page",
+        ));
     }
     let mut arguments = Vec::new();
     for argument in &mut function.sig.inputs {
@@ -111,9 +143,16 @@ pub(crate) fn read(attribute: TokenStream, item: TokenStream) -> Result<Signatur
         };
         let attributes = std::mem::take(&mut argument.attrs);
         let Pat::Ident(name) = &*argument.pat else {
-            return Err(Error::new_spanned(&argument.pat, "a node's arguments are plain names"));
+            return Err(Error::new_spanned(
+                &argument.pat,
+                "a node's arguments are plain names",
+            ));
         };
-        arguments.push(read_argument(name.ident.to_string(), &argument.ty, &attributes)?);
+        arguments.push(read_argument(
+            name.ident.to_string(),
+            &argument.ty,
+            &attributes,
+        )?);
     }
     let types = returned(&function.sig.output)?;
     let tuple = matches!(types, Returned::Tuple(_));
@@ -126,12 +165,34 @@ pub(crate) fn read(attribute: TokenStream, item: TokenStream) -> Result<Signatur
         names.push(("out".into(), String::new()));
     }
     if names.len() != types.len() {
-        let message = format!("the function returns {} values, `outputs(…)` names {}", types.len(), names.len());
+        let message = format!(
+            "the function returns {} values, `outputs(…)` names {}",
+            types.len(),
+            names.len()
+        );
         return Err(Error::new_spanned(&function.sig.output, message));
     }
-    let outputs = names.into_iter().zip(types).map(|((name, doc), ty)| Output { name, doc, ty }).collect();
-    let Options { name, kind, version, .. } = options;
-    Ok(Signature { name, kind, version, doc, arguments, outputs, tuple, function })
+    let outputs = names
+        .into_iter()
+        .zip(types)
+        .map(|((name, doc), ty)| Output { name, doc, ty })
+        .collect();
+    let Options {
+        name,
+        kind,
+        version,
+        ..
+    } = options;
+    Ok(Signature {
+        name,
+        kind,
+        version,
+        doc,
+        arguments,
+        outputs,
+        tuple,
+        function,
+    })
 }
 
 fn read_argument(name: String, ty: &Type, attributes: &[Attribute]) -> Result<Argument> {
@@ -139,16 +200,31 @@ fn read_argument(name: String, ty: &Type, attributes: &[Attribute]) -> Result<Ar
     if let Type::Reference(reference) = ty {
         return Ok(match last_segment(&reference.elem) {
             Some((ident, _)) if ident == "Context" => Argument::Context,
-            _ => Argument::Input { name, ty: (*reference.elem).clone(), shape: Shape::Required, doc },
+            _ => Argument::Input {
+                name,
+                ty: (*reference.elem).clone(),
+                shape: Shape::Required,
+                doc,
+            },
         });
     }
     if let Some((ident, Some(Type::Reference(inner)))) = last_segment(ty) {
         let shape = match ident.as_str() {
             "Option" => Shape::Optional,
             "Vec" => Shape::Variadic,
-            _ => return Err(Error::new_spanned(ty, "an input is `&T`, `Option<&T>` or `Vec<&T>`")),
+            _ => {
+                return Err(Error::new_spanned(
+                    ty,
+                    "an input is `&T`, `Option<&T>` or `Vec<&T>`",
+                ));
+            }
         };
-        return Ok(Argument::Input { name, ty: (*inner.elem).clone(), shape, doc });
+        return Ok(Argument::Input {
+            name,
+            ty: (*inner.elem).clone(),
+            shape,
+            doc,
+        });
     }
     let optional = last_segment(ty).is_some_and(|(ident, _)| ident == "Option");
     let mut default = optional.then(|| "null".to_owned());
@@ -158,17 +234,35 @@ fn read_argument(name: String, ty: &Type, attributes: &[Attribute]) -> Result<Ar
             default = Some(json(&attribute.parse_args()?)?);
         } else if attribute.path().is_ident("range") {
             let Expr::Range(bounds) = attribute.parse_args()? else {
-                return Err(Error::new_spanned(attribute, "expected #[range(1..=8)] or #[range(0..)]"));
+                return Err(Error::new_spanned(
+                    attribute,
+                    "expected #[range(1..=8)] or #[range(0..)]",
+                ));
             };
             if bounds.end.is_some() && matches!(bounds.limits, RangeLimits::HalfOpen(_)) {
-                return Err(Error::new_spanned(attribute, "the upper end belongs to the range: write `..=`"));
+                return Err(Error::new_spanned(
+                    attribute,
+                    "the upper end belongs to the range: write `..=`",
+                ));
             }
-            range = (bounds.start.as_deref().map(json).transpose()?, bounds.end.as_deref().map(json).transpose()?);
+            range = (
+                bounds.start.as_deref().map(json).transpose()?,
+                bounds.end.as_deref().map(json).transpose()?,
+            );
         } else if !attribute.path().is_ident("doc") {
-            return Err(Error::new_spanned(attribute, "expected #[default(…)] or #[range(…)]"));
+            return Err(Error::new_spanned(
+                attribute,
+                "expected #[default(…)] or #[range(…)]",
+            ));
         }
     }
-    Ok(Argument::Param { name, ty: Box::new(ty.clone()), default, range, doc })
+    Ok(Argument::Param {
+        name,
+        ty: Box::new(ty.clone()),
+        default,
+        range,
+        doc,
+    })
 }
 
 /// A literal as JSON.
@@ -179,9 +273,14 @@ fn json(expression: &Expr) -> Result<String> {
             Lit::Int(number) => Ok(number.base10_digits().to_owned()),
             Lit::Float(number) => Ok(number.base10_digits().to_owned()),
             Lit::Bool(flag) => Ok(flag.value.to_string()),
-            other => Err(Error::new_spanned(other, "expected a text, a number or a flag")),
+            other => Err(Error::new_spanned(
+                other,
+                "expected a text, a number or a flag",
+            )),
         },
-        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Neg(_)) => Ok(format!("-{}", json(&unary.expr)?)),
+        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Neg(_)) => {
+            Ok(format!("-{}", json(&unary.expr)?))
+        }
         Expr::Path(path) if path.path.is_ident("None") => Ok("null".into()),
         other => Err(Error::new_spanned(other, "expected a literal or None")),
     }
@@ -204,17 +303,26 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 fn docs(attributes: &[Attribute]) -> String {
-    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
-        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(literal) => match &literal.lit {
-                Lit::Str(text) => Some(text.value()),
+    let lines = attributes
+        .iter()
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+                Expr::Lit(literal) => match &literal.lit {
+                    Lit::Str(text) => Some(text.value()),
+                    _ => None,
+                },
                 _ => None,
             },
             _ => None,
-        },
-        _ => None,
-    });
-    let lines: Vec<String> = lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
+        });
+    let lines: Vec<String> = lines
+        .map(|line| {
+            line.strip_prefix(' ')
+                .unwrap_or(&line)
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
     lines.join("\n").trim().to_owned()
 }
 
@@ -242,10 +350,12 @@ fn last_segment(ty: &Type) -> Option<(String, Option<Type>)> {
     let Type::Path(path) = ty else { return None };
     let segment = path.path.segments.last()?;
     let argument = match &segment.arguments {
-        PathArguments::AngleBracketed(list) => list.args.iter().find_map(|argument| match argument {
-            GenericArgument::Type(ty) => Some(ty.clone()),
-            _ => None,
-        }),
+        PathArguments::AngleBracketed(list) => {
+            list.args.iter().find_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty.clone()),
+                _ => None,
+            })
+        }
         _ => None,
     };
     Some((segment.ident.to_string(), argument))

@@ -27,7 +27,10 @@ impl Files {
     /// Those of the file system, naming the file.
     pub fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
         crate::atomic::write(path, bytes)?;
-        self.items.push(FileEntry { path: path.to_owned(), blake3: blake3::hash(bytes).to_hex().to_string() });
+        self.items.push(FileEntry {
+            path: path.to_owned(),
+            blake3: blake3::hash(bytes).to_hex().to_string(),
+        });
         Ok(())
     }
 }

@@ -27,9 +27,19 @@ impl Image {
     /// When the number of bytes does not fit the size.
     pub fn new(width: usize, height: usize, rgb: Vec<u8>) -> Result<Self> {
         if rgb.len() != 3 * width * height || rgb.is_empty() {
-            crate::bail!("a picture of {width} x {height} needs {} bytes, found {}", 3 * width * height, rgb.len());
+            crate::bail!(
+                "a picture of {width} x {height} needs {} bytes, found {}",
+                3 * width * height,
+                rgb.len()
+            );
         }
-        Ok(Self { width, height, rgb, name: String::new(), caption: None })
+        Ok(Self {
+            width,
+            height,
+            rgb,
+            name: String::new(),
+            caption: None,
+        })
     }
 }
 
@@ -55,21 +65,35 @@ impl Image {
             return Ok(self.clone());
         }
         let source = RgbImage::from_raw(self.width as u32, self.height as u32, self.rgb.clone());
-        let source = source.ok_or_else(|| Error::msg("a picture with the wrong number of bytes"))?;
+        let source =
+            source.ok_or_else(|| Error::msg("a picture with the wrong number of bytes"))?;
         let source = match fit {
             Fit::Stretch => source,
             Fit::Crop => {
                 // The largest part of the picture that has the wanted shape.
                 let (w, h) = (self.width as u64, self.height as u64);
                 let (tw, th) = (width as u64, height as u64);
-                let (cw, ch) = if w * th > h * tw { ((h * tw / th).max(1), h) } else { (w, (w * th / tw).max(1)) };
+                let (cw, ch) = if w * th > h * tw {
+                    ((h * tw / th).max(1), h)
+                } else {
+                    (w, (w * th / tw).max(1))
+                };
                 let (x, y) = ((w - cw) / 2, (h - ch) / 2);
                 imageops::crop_imm(&source, x as u32, y as u32, cw as u32, ch as u32).to_image()
             }
         };
-        let done = imageops::resize(&source, width as u32, height as u32, imageops::FilterType::Lanczos3);
+        let done = imageops::resize(
+            &source,
+            width as u32,
+            height as u32,
+            imageops::FilterType::Lanczos3,
+        );
         let resized = Self::new(width, height, done.into_raw())?;
-        Ok(Self { name: self.name.clone(), caption: self.caption.clone(), ..resized })
+        Ok(Self {
+            name: self.name.clone(),
+            caption: self.caption.clone(),
+            ..resized
+        })
     }
 }
 
@@ -90,11 +114,18 @@ impl Port for Images {
     const NAME: &'static str = "images";
 
     fn encode(&self) -> Result<Option<Vec<u8>>> {
-        let labels: Vec<_> =
-            self.items.iter().map(|i| Label { name: i.name.clone(), caption: i.caption.clone() }).collect();
+        let labels: Vec<_> = self
+            .items
+            .iter()
+            .map(|i| Label {
+                name: i.name.clone(),
+                caption: i.caption.clone(),
+            })
+            .collect();
         let views = self.items.iter().enumerate().map(|(index, image)| {
             let shape = vec![image.height, image.width, 3];
-            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::U8, shape, &image.rgb);
+            let view =
+                safetensors::tensor::TensorView::new(safetensors::Dtype::U8, shape, &image.rgb);
             view.map(|view| (format!("{index:06}"), view))
         });
         let views: Vec<_> = views.collect::<Result<_, _>>()?;
@@ -107,16 +138,23 @@ impl Port for Images {
         let (_, header) = safetensors::SafeTensors::read_metadata(bytes)?;
         let tensors = safetensors::SafeTensors::deserialize(bytes)?;
         let labels = header.metadata().as_ref().and_then(|m| m.get("labels"));
-        let labels: Vec<Label> = serde_json::from_str(labels.ok_or_else(|| Error::msg("no labels"))?)?;
+        let labels: Vec<Label> =
+            serde_json::from_str(labels.ok_or_else(|| Error::msg("no labels"))?)?;
         let items = labels.into_iter().enumerate().map(|(index, label)| {
             let tensor = tensors.tensor(&format!("{index:06}"))?;
             let [height, width, 3] = *tensor.shape() else {
                 crate::bail!("picture {index} has shape {:?}", tensor.shape());
             };
             let image = Image::new(width, height, tensor.data().to_vec())?;
-            Ok(Image { name: label.name, caption: label.caption, ..image })
+            Ok(Image {
+                name: label.name,
+                caption: label.caption,
+                ..image
+            })
         });
-        Ok(Self { items: items.collect::<Result<_>>()? })
+        Ok(Self {
+            items: items.collect::<Result<_>>()?,
+        })
     }
 
     fn size(&self) -> usize {
@@ -134,17 +172,27 @@ mod tests {
         for (index, (width, height)) in [(2, 3), (1, 1)].into_iter().enumerate() {
             let rgb = (0..3 * width * height).map(|i| i as u8).collect();
             let image = Image::new(width, height, rgb).unwrap();
-            images.items.push(Image { name: format!("{index}.png"), caption: (index == 0).then(|| "a dog".into()), ..image });
+            images.items.push(Image {
+                name: format!("{index}.png"),
+                caption: (index == 0).then(|| "a dog".into()),
+                ..image
+            });
         }
         let bytes = images.encode().unwrap().unwrap();
         assert_eq!(Images::decode(&bytes).unwrap(), images);
-        assert_eq!(images.encode().unwrap().unwrap(), bytes, "same pictures, same bytes");
+        assert_eq!(
+            images.encode().unwrap().unwrap(),
+            bytes,
+            "same pictures, same bytes"
+        );
         assert!(Images::decode(&bytes[..bytes.len() - 1]).is_err());
         assert!(Image::new(2, 2, vec![0; 11]).is_err());
     }
 
     fn striped(width: usize, height: usize) -> Image {
-        let rgb = (0..width * height).flat_map(|i| [(i % width) as u8 * 10, (i / width) as u8 * 10, 7]).collect();
+        let rgb = (0..width * height)
+            .flat_map(|i| [(i % width) as u8 * 10, (i / width) as u8 * 10, 7])
+            .collect();
         Image::new(width, height, rgb).unwrap()
     }
 

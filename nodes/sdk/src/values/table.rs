@@ -49,7 +49,10 @@ pub struct Table {
 impl Table {
     /// An empty table.
     pub fn new<const N: usize>(columns: [&str; N]) -> Self {
-        Self { columns: columns.map(str::to_owned).to_vec(), rows: Vec::new() }
+        Self {
+            columns: columns.map(str::to_owned).to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row.
