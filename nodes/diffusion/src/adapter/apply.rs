@@ -7,7 +7,7 @@ use crate::adapter::subset;
 use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Error, Result, ResultExt, bail};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -327,14 +327,19 @@ pub fn fingerprint<'a>(
     target: &Target,
     modules: impl IntoIterator<Item = &'a String>,
 ) -> Result<String> {
-    let mut hash = Sha256::new();
+    let mut names = BTreeSet::new();
     for path in modules {
-        let name = target.weight(&ModuleName::unet(path.clone()));
-        let weight = name.and_then(|name| target.base.get(&name));
-        let Some(weight) = weight else {
-            bail!("the model has no module {path}");
+        match target.weight(&ModuleName::unet(path.clone())) {
+            Some(name) => names.insert(name),
+            None => bail!("the model has no module {path}"),
         };
-        hash.update(path.as_bytes());
+    }
+    let mut hash = Sha256::new();
+    for name in names {
+        let Some(weight) = target.base.get(&name) else {
+            continue;
+        };
+        hash.update(name.as_bytes());
         hash.update(format!("{:?}", weight.dims()));
         let flat = weight.flatten_all()?;
         let count = flat.elem_count();
