@@ -3,7 +3,6 @@
 use crate::adapter::Adapter;
 use crate::adapter::names::{ModuleName, Part, UnetLayout, block_of};
 use crate::adapter::para::{self, working_dtype};
-use crate::adapter::subset;
 use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Error, Result, ResultExt, bail};
 use sha2::{Digest as _, Sha256};
@@ -364,17 +363,4 @@ pub fn fingerprint<'a>(
         .take(16)
         .map(|b| format!("{b:02x}"))
         .collect())
-}
-
-/// The rank boundary of a module of the target; None if it is not there.
-///
-/// # Errors
-/// A γ outside 0..=1.
-pub fn boundary(target: &Target, path: &str, gamma: f64) -> Result<Option<usize>> {
-    let weight = target
-        .weight(&ModuleName::unet(path))
-        .and_then(|name| target.base.get(&name));
-    weight
-        .map(|w| subset::rank_boundary(gamma, w.dims()))
-        .transpose()
 }
