@@ -329,7 +329,7 @@ impl Trainer {
                         |p: &Param| Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu);
                     let (down, up) = (leaf(tensor(down)?)?, leaf(tensor(up)?)?);
                     leaves.extend([down.clone(), up.clone()]);
-                    let scale = alpha / site.rank as f64;
+                    let scale = alpha / self.options.rule.rank as f64;
                     Arc::new(LoraHook {
                         down: down.as_tensor().clone(),
                         up: up.as_tensor().clone(),

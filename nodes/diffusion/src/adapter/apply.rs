@@ -3,11 +3,10 @@
 use crate::adapter::Adapter;
 use crate::adapter::names::{ModuleName, Part, UnetLayout, block_of};
 use crate::adapter::para::{self, working_dtype};
-use crate::adapter::subset;
 use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Error, Result, ResultExt, bail};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -327,14 +326,19 @@ pub fn fingerprint<'a>(
     target: &Target,
     modules: impl IntoIterator<Item = &'a String>,
 ) -> Result<String> {
-    let mut hash = Sha256::new();
+    let mut names = BTreeSet::new();
     for path in modules {
-        let name = target.weight(&ModuleName::unet(path.clone()));
-        let weight = name.and_then(|name| target.base.get(&name));
-        let Some(weight) = weight else {
-            bail!("the model has no module {path}");
+        match target.weight(&ModuleName::unet(path.clone())) {
+            Some(name) => names.insert(name),
+            None => bail!("the model has no module {path}"),
         };
-        hash.update(path.as_bytes());
+    }
+    let mut hash = Sha256::new();
+    for name in names {
+        let Some(weight) = target.base.get(&name) else {
+            continue;
+        };
+        hash.update(name.as_bytes());
         hash.update(format!("{:?}", weight.dims()));
         let flat = weight.flatten_all()?;
         let count = flat.elem_count();
@@ -359,17 +363,4 @@ pub fn fingerprint<'a>(
         .take(16)
         .map(|b| format!("{b:02x}"))
         .collect())
-}
-
-/// The rank boundary of a module of the target; None if it is not there.
-///
-/// # Errors
-/// A γ outside 0..=1.
-pub fn boundary(target: &Target, path: &str, gamma: f64) -> Result<Option<usize>> {
-    let weight = target
-        .weight(&ModuleName::unet(path))
-        .and_then(|name| target.base.get(&name));
-    weight
-        .map(|w| subset::rank_boundary(gamma, w.dims()))
-        .transpose()
 }

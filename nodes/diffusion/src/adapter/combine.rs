@@ -4,6 +4,7 @@
 //! it depends neither on the order nor on repetition. A sequence is a product of projections: its order
 //! counts and it is no PaRa again, so it stays a list.
 
+use crate::adapter::apply::FINGERPRINT;
 use crate::adapter::para::{Para, column_tolerance};
 use crate::adapter::subset::{GammaScope, rank_boundary};
 use crate::linalg::{self, Matrix};
@@ -154,8 +155,11 @@ pub fn principal_cosines(a: &Matrix, b: &Matrix) -> Result<Vec<f64>> {
 ///
 /// # Errors
 /// No adapter, adapters made for different shapes or layouts, a cap without a boundary.
+///
+/// Modules are matched by name: bring adapters of different origin to one model's names first
+/// ([`Para::for_layout`]).
 pub fn merge(paras: &[&Para], boundary: Option<Boundary>, cap: Cap) -> Result<(Para, Report)> {
-    let first = check(paras)?;
+    check(paras)?;
     if cap != Cap::Warn && boundary.is_none() {
         bail!("a cap needs the base model's weights to weigh directions by"; help: "connect the model");
     }
@@ -190,10 +194,15 @@ pub fn merge(paras: &[&Para], boundary: Option<Boundary>, cap: Cap) -> Result<(P
             modules.insert(path.clone(), result);
         }
     }
+    let mut info = combined_info(paras);
+    if cap != Cap::Warn {
+        // A cut may leave modules out, which the fingerprint names.
+        info.remove(FINGERPRINT);
+    }
     let merged = Para {
         modules,
-        layout: first.layout.clone(),
-        info: combined_info(paras),
+        layout: paras.iter().find_map(|p| p.layout.clone()),
+        info,
         precision,
     };
     Ok((merged, Report { rows }))
@@ -225,18 +234,19 @@ pub fn sequential(paras: &[&Para], boundary: Option<Boundary>) -> Result<(Vec<Pa
     ))
 }
 
-fn check<'a>(paras: &[&'a Para]) -> Result<&'a Para> {
-    let Some(first) = paras.first() else {
+fn check(paras: &[&Para]) -> Result<()> {
+    if paras.is_empty() {
         bail!("there is nothing to combine"; help: "connect at least one adapter");
-    };
-    for (index, para) in paras.iter().enumerate() {
-        if let (Some(a), Some(b)) = (&first.layout, &para.layout)
-            && a != b
-        {
-            bail!("adapter {} was made for another kind of model than adapter 1", index + 1; help: "combine adapters of the same base model");
-        }
     }
-    Ok(first)
+    let known = paras.iter().enumerate();
+    let mut known = known.filter_map(|(index, para)| Some((index + 1, para.layout.as_ref()?)));
+    let Some((first, layout)) = known.next() else {
+        return Ok(());
+    };
+    if let Some((other, _)) = known.find(|(_, other)| *other != layout) {
+        bail!("adapter {other} was made for another kind of model than adapter {first}"; help: "combine adapters of the same base model");
+    }
+    Ok(())
 }
 
 fn paths<'a>(paras: &[&'a Para]) -> BTreeSet<&'a String> {

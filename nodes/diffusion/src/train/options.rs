@@ -19,7 +19,8 @@ pub enum Method {
     },
     /// LoRA: `down` drawn from N(0, 1/r²), `up` zero, as diffusers' trainer starts.
     Lora {
-        /// The change is scaled by alpha / rank of each module.
+        /// The change of every module is scaled by alpha / rank, with the wanted rank of the rule: modules
+        /// whose rank is bounded lower are scaled alike.
         alpha: f64,
     },
 }

@@ -67,7 +67,8 @@ impl Trainer {
                     if site.convolution {
                         up = up.reshape(((), site.rank, 1, 1))?;
                     }
-                    let module = LoraModule::new(down, up, None, Some(alpha))?;
+                    let share = site.rank as f64 / rule.rank as f64;
+                    let module = LoraModule::new(down, up, None, Some(alpha * share))?;
                     modules.insert(ModuleName::unet(site.path.clone()), module);
                 }
                 Ok(Adapter::Lora(Lora {

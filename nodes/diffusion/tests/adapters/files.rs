@@ -3,6 +3,7 @@
 use crate::common::{assert_close, distance, failure, fixture, para_of, projector, random};
 use diffusion::adapter::Adapter;
 use diffusion::adapter::apply::{Applied, Options};
+use diffusion::adapter::combine::{self, Cap};
 use diffusion::adapter::file::{self, Content};
 use diffusion::adapter::lora::LoraModule;
 use diffusion::adapter::model::{AdaptedText, adapt_text};
@@ -401,5 +402,35 @@ fn a_lora_of_both_text_encoders_changes_what_they_say() {
     let one = AdaptedText::new(load("tiny-sd15"));
     assert!(
         failure(one.apply(adapter, Options::default()).map(|_| ())).contains("second text encoder")
+    );
+}
+
+#[test]
+fn adapters_of_other_origin_combine_under_one_models_names() {
+    let layout = UnetLayout::from(&UnetConfig::sdxl());
+    let native = sample(1);
+    // The same directions, from a file with sgm names that does not say which UNet it is for.
+    let sgm = native
+        .modules
+        .iter()
+        .map(|(p, q)| (layout.to_sgm(p).unwrap(), q.clone()));
+    let foreign = Para::new(sgm.collect(), DType::F32).unwrap();
+    let named = foreign.for_layout(&layout);
+    let (merged, _) = combine::merge(&[&native, &named], None, Cap::Warn).unwrap();
+    assert_eq!(merged.modules.len(), 2);
+    for (path, q) in &native.modules {
+        assert_close(path, &merged.modules[path], q, 0.0);
+    }
+    assert_eq!(merged.layout, Some(layout));
+    let mut other = native.clone();
+    other.layout = Some(UnetLayout::from(&UnetConfig::sd15()));
+    let text = failure(combine::merge(
+        &[&foreign, &native, &other],
+        None,
+        Cap::Warn,
+    ));
+    assert!(
+        text.contains("adapter 3 was made for another kind of model than adapter 2"),
+        "{text}"
     );
 }
