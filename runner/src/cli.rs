@@ -65,7 +65,10 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     panic::install_hook();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return mistaken(&told),
+    };
     let result = catch_unwind(AssertUnwindSafe(|| match cli.command {
         Command::Run(arguments) => run::run(&cli.global, arguments),
         Command::Check(arguments) => check::run(&cli.global, arguments),
@@ -84,6 +87,16 @@ pub fn main() -> ExitCode {
     };
     report::failure(&failure);
     ExitCode::from(failure.kind.exit_code())
+}
+
+/// Prints help or what is wrong with the arguments; the latter is the user's mistake like any other.
+fn mistaken(told: &clap::Error) -> ExitCode {
+    // A closed pipe is the reader's choice.
+    let _ = told.print();
+    match told.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(Kind::User.exit_code()),
+    }
 }
 
 impl Global {

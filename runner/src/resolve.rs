@@ -127,7 +127,8 @@ impl<'a> Steps<'a> {
             }));
         }
         if !missing.is_empty() {
-            let help = "paths in a graph are relative to the graph file; correct it, or use --set NODE.PARAMETER=PATH";
+            let help = "relative paths start from the graph's folder (for a picture: from that of the graph that made it); \
+                        correct them, or use --set NODE.PARAMETER=PATH";
             return Err(Failure::user(missing.join("\n")).help(help));
         }
         session.contents.save();

@@ -118,7 +118,7 @@ impl Store {
         } else {
             sdk::atomic::write_fast
         };
-        Ok(write(&self.path("steps", key), &bytes)?)
+        write(&self.path("steps", key), &bytes).map_err(unwritable)
     }
 
     /// Forgets a step.
@@ -136,7 +136,7 @@ impl Store {
         let there = fs::metadata(&path).is_ok_and(|m| m.len() == bytes.len() as u64)
             && fs::read(&path).is_ok_and(|found| found == bytes);
         if !there {
-            sdk::atomic::write(&path, bytes)?;
+            sdk::atomic::write(&path, bytes).map_err(unwritable)?;
         }
         Ok(content)
     }
@@ -171,12 +171,17 @@ impl Store {
         let _ = fs::remove_dir_all(self.scratch(key));
     }
 
-    /// Where a copy of a plugin with this build id lies, or will.
-    pub fn plugin(&self, build: &str, extension: &str) -> PathBuf {
-        self.root
-            .join("plugins")
-            .join(build)
-            .with_extension(extension)
+    /// Keeps a copy of the plugin with this build id; gives back where it lies.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn keep_plugin(&self, build: &str, extension: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let name = Path::new(build).with_extension(extension);
+        let path = self.root.join("plugins").join(name);
+        if fs::read(&path).ok().as_deref() != Some(bytes) {
+            sdk::atomic::write(&path, bytes).map_err(unwritable)?;
+        }
+        Ok(path)
     }
 
     fn mark(&self, file: &Path) -> PathBuf {
@@ -196,11 +201,14 @@ impl Store {
     /// # Errors
     /// Those of the file system.
     pub fn mark_written(&self, file: &Path) -> Result<()> {
-        Ok(sdk::atomic::write(
-            &self.mark(file),
-            file.as_os_str().as_encoded_bytes(),
-        )?)
+        let name = file.as_os_str().as_encoded_bytes();
+        sdk::atomic::write(&self.mark(file), name).map_err(unwritable)
     }
+}
+
+fn unwritable(error: sdk::Error) -> Failure {
+    Failure::from(error)
+        .help("make room on the disk, or name another folder with --store or PARA_STORE")
 }
 
 #[cfg(test)]

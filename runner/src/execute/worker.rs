@@ -1,6 +1,7 @@
 //! One execution of one node: inputs from memory or the store, the node's code, outputs into the store.
 
 use super::Sink;
+use crate::failure::Failure;
 use crate::host::Loaded;
 use crate::panic;
 use crate::resolve::{Session, Step};
@@ -58,6 +59,8 @@ pub(super) enum TaskError {
     },
     Cancelled,
     Damaged(String),
+    /// Not the node's fault: the disk, or a plugin that the system does not load.
+    Machine(Failure),
 }
 
 impl From<sdk::Error> for TaskError {
@@ -72,12 +75,9 @@ impl From<sdk::Error> for TaskError {
     }
 }
 
-impl From<crate::failure::Failure> for TaskError {
-    fn from(failure: crate::failure::Failure) -> Self {
-        Self::Failed {
-            message: failure.message,
-            help: failure.help,
-        }
+impl From<Failure> for TaskError {
+    fn from(failure: Failure) -> Self {
+        Self::Machine(failure)
     }
 }
 

@@ -1,0 +1,84 @@
+//! What the end of one node means for the others.
+
+use super::{Run, Standing};
+use crate::store::Record;
+use graph::catalog::NodeKind;
+use protocol::Event;
+
+impl Run<'_> {
+    /// A node could not do its work.
+    pub(super) fn failed(&mut self, index: usize, message: String, help: Option<String>) {
+        self.summary.failed += 1;
+        let node = self.id(index);
+        let ty = self.steps.checked.nodes[index].ty.name.clone();
+        self.control.sink.event(Event::Failed {
+            node: node.clone(),
+            ty,
+            message,
+            help,
+        });
+        self.lose(index, &node);
+    }
+
+    /// Everything below a failed node is lost; its siblings go on.
+    fn lose(&mut self, index: usize, because: &str) {
+        self.standing[index] = Standing::Lost;
+        let mut open = vec![index];
+        while let Some(index) = open.pop() {
+            let below: Vec<usize> = self.consumers[index]
+                .iter()
+                .chain(&self.waiters[index])
+                .copied()
+                .collect();
+            for node in below {
+                if matches!(self.standing[node], Standing::Waiting | Standing::Due) {
+                    self.standing[node] = Standing::Lost;
+                    self.summary.skipped += 1;
+                    let because = Some(because.to_owned());
+                    self.control.sink.event(Event::Skipped {
+                        node: self.id(node),
+                        because,
+                    });
+                    open.push(node);
+                }
+            }
+        }
+    }
+
+    pub(super) fn count_skipped(&mut self) {
+        for &index in &self.steps.checked.order {
+            let open = matches!(self.standing[index], Standing::Waiting | Standing::Due);
+            if self.steps.wanted[index] && open {
+                self.summary.skipped += 1;
+                self.control.sink.event(Event::Skipped {
+                    node: self.id(index),
+                    because: None,
+                });
+            }
+        }
+    }
+
+    /// A node is done with its inputs; values that nobody else needs leave memory.
+    pub(super) fn release_inputs(&mut self, index: usize) {
+        let mut sources: Vec<usize> = self.sources(index).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        for source in sources {
+            self.uses[source] = self.uses[source].saturating_sub(1);
+            if self.uses[source] == 0 {
+                self.values[source] = None;
+            }
+        }
+    }
+
+    pub(super) fn written(&self, index: usize, record: &Record) -> Vec<String> {
+        if self.steps.kind(index) != NodeKind::Effect {
+            return Vec::new();
+        }
+        self.steps
+            .files(record)
+            .into_iter()
+            .map(|entry| entry.path.to_string_lossy().into_owned())
+            .collect()
+    }
+}
