@@ -81,11 +81,9 @@ impl ModelFolder {
                   help: "inpainting and other models with extra inputs are not supported");
         }
         if unet.addition_embed_type.is_some() != (family == Family::Sdxl) {
-            bail!(
-                "{}: a {class} does not fit a UNet with `addition_embed_type` {:?}",
-                path.display(),
-                unet.addition_embed_type
-            );
+            let found = unet.addition_embed_type.as_deref().unwrap_or("null");
+            bail!("{}: model_index.json says {class}, and unet/config.json has `addition_embed_type` {found}", path.display();
+                  help: "SDXL has text_time there, Stable Diffusion 1.x null: the folder mixes two models");
         }
         Ok(Self {
             path: path.to_path_buf(),
@@ -182,7 +180,8 @@ impl ModelFolder {
             &self.path.join(encoder).join("config.json"),
             ClipConfig::from_json,
         )?;
-        let tokenizer = Tokenizer::open(self.path.join(tokenizer), config.max_position_embeddings)?;
+        let tokenizer = Tokenizer::open(self.path.join(tokenizer), config.max_position_embeddings)
+            .help(|| "copy or download the model's tokenizer folders again")?;
         let weights = Weights::open_as(self.path.join(encoder), Some(dtype), device)?;
         let file = weights.path().to_path_buf();
         let model = ClipText::new(config, weights.into_tensors()).context(|| file.display())?;
@@ -193,7 +192,9 @@ impl ModelFolder {
 /// Reads a configuration file; errors name it.
 fn config<T>(path: &Path, parse: fn(&str) -> Result<T>) -> Result<T> {
     let text = std::fs::read_to_string(path).context(|| path.display())?;
-    parse(&text).context(|| path.display())
+    parse(&text)
+        .context(|| path.display())
+        .help(|| "the file is cut, edited or of another kind of model: copy or download it again")
 }
 
 fn read_index(path: &Path) -> Result<Value> {
@@ -203,7 +204,7 @@ fn read_index(path: &Path) -> Result<Value> {
             bail!("{name}: single-file checkpoints are not read yet";
                   help: "convert it to a diffusers folder: `StableDiffusionXLPipeline.from_single_file(FILE).save_pretrained(DIR)` in Python");
         }
-        bail!("{name}: a file, expected the folder that diffusers saves a pipeline in");
+        bail!("{name}: a file, expected the folder that diffusers saves a pipeline in"; help: "give the folder that holds model_index.json");
     }
     if !path.is_dir() {
         bail!("{name}: no such folder"; help: "paths in a graph are relative to the graph's file");

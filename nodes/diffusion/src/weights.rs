@@ -177,11 +177,8 @@ fn weight_file(path: &Path) -> Result<PathBuf> {
         bail!("{}: only pickled weights (.bin, .ckpt) are here, and those can run code when they are read", path.display();
               help: "convert them with diffusers: `pipe.save_pretrained(DIR, safe_serialization=True)`");
     }
-    bail!(
-        "{}: no weights here; expected one of {}",
-        path.display(),
-        WEIGHT_FILES.join(", ")
-    );
+    bail!("{}: no weights here; expected one of {}", path.display(), WEIGHT_FILES.join(", ");
+          help: "download the model again, with the weights of all its parts");
 }
 
 /// The shards of an index, each with the tensors that the index promises in it.
@@ -216,9 +213,8 @@ fn read_header(path: &Path, file: &mut File) -> Result<(u64, Metadata)> {
     let found = file.metadata().context(|| path.display())?.len();
     let mut length = [0u8; 8];
     if found < 8 {
-        bail!(
-            "{name}: not a safetensors file: {found} bytes, shorter than the 8 bytes that announce the header"
-        );
+        bail!("{name}: not a safetensors file: {found} bytes, shorter than the 8 bytes that announce the header";
+              help: "download or copy it again");
     }
     file.read_exact(&mut length).context(|| path.display())?;
     let header_length = u64::from_le_bytes(length);

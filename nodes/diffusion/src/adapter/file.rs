@@ -78,7 +78,8 @@ fn describe(bytes: &[u8], error: &safetensors::SafeTensorError) -> Error {
     match (declared, error) {
         (Some(n), _) if n > 100_000_000 => Error::msg(format!(
             "not a safetensors file: its first 8 bytes claim a header of {n} bytes, the file has {found}"
-        )),
+        ))
+        .help("expected an adapter saved as .safetensors; open the file to see what it is"),
         (Some(n), _) => Error::msg(format!(
             "the file is truncated: its header alone takes {n} bytes, the file has {found}"
         ))
@@ -89,7 +90,8 @@ fn describe(bytes: &[u8], error: &safetensors::SafeTensorError) -> Error {
         .help("copy or download it again"),
         _ if found < 8 => Error::msg(format!(
             "not a safetensors file: it has {found} bytes, a header needs at least 8"
-        )),
+        ))
+        .help("copy or download it again"),
         _ => Error::msg(format!(
             "not a readable safetensors file ({found} bytes): {error}"
         )),
