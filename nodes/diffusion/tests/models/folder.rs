@@ -165,7 +165,7 @@ fn broken_folders_are_explained() {
                 "StableDiffusionPipeline",
             );
         },
-        &["StableDiffusionPipeline does not fit", "text_time"],
+        &["model_index.json says StableDiffusionPipeline", "text_time"],
     );
     broken(
         |f| std::fs::remove_dir_all(f.join("tokenizer_2")).unwrap(),
