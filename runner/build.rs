@@ -10,7 +10,10 @@ use std::{env, io};
 
 fn main() -> io::Result<()> {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    let libdir = Command::new(rustc).args(["--print", "target-libdir"]).output()?.stdout;
+    let libdir = Command::new(rustc)
+        .args(["--print", "target-libdir"])
+        .output()?
+        .stdout;
     let libdir = String::from_utf8_lossy(&libdir);
     println!("cargo::rustc-link-arg-bins=-Wl,-rpath,{}", libdir.trim());
     println!("cargo::rerun-if-changed=build.rs");

@@ -1,7 +1,7 @@
 //! `lora/apply`.
 
 use diffusion::adapter::Adapter;
-use diffusion::adapter::apply::{Applied, Options};
+use diffusion::adapter::apply::Options;
 use diffusion::adapter::names::Part;
 use diffusion::value::{Model, Text};
 use sdk::prelude::*;
@@ -69,8 +69,10 @@ fn apply(
         if adapter.touches(Part::Text) || adapter.touches(Part::Text2) {
             match &text {
                 Some(linked) => {
-                    let (adapted, changed) = linked.apply(Applied { adapter, options })?;
-                    context.info(format!("text encoders: {changed} modules"));
+                    let (adapted, coverages) = linked.apply(adapter, options)?;
+                    for coverage in coverages.iter().filter(|coverage| !coverage.matched.is_empty()) {
+                        context.info(coverage.to_string());
+                    }
                     text = Some(adapted);
                 }
                 None if allow_partial => context.warn("the LoRA also changes text encoders; none are linked, so that part is left out"),
