@@ -1,4 +1,5 @@
 //! The engine on small nodes compiled into this test: what executes, what does not, and what happens when things go wrong.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use protocol::{Event, Summary};
 use runner::execute::{Control, Sink, execute};

@@ -56,7 +56,7 @@ impl Sink for Quiet {
     fn event(&self, event: Event) {
         match &event {
             Event::Done { files, .. } | Event::Cached { files, .. } => {
-                files.iter().for_each(|file| report::result(file))
+                files.iter().for_each(|file| report::result(file));
             }
             Event::Failed {
                 node,

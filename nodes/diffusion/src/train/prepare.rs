@@ -24,7 +24,7 @@ impl TrainData {
     ) -> Result<Self> {
         let factor = vae.config().factor();
         let resolution = resolution.unwrap_or(model.size.0.min(model.size.1));
-        if resolution == 0 || resolution % factor != 0 {
+        if resolution == 0 || !resolution.is_multiple_of(factor) {
             bail!(
                 "resolution {resolution} does not suit the model: expected a multiple of {factor}"
             );
