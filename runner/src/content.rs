@@ -168,10 +168,7 @@ mod tests {
     fn content_counts_and_age_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let contents = Contents::at(folder.path().join(".memo.json"));
-        let (tree, file) = (
-            folder.path().join("model"),
-            folder.path().join("model/unet/a.bin"),
-        );
+        let (tree, file) = (folder.path().join("model"), folder.path().join("model/unet/a.bin"));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "one").unwrap();
         let first = contents.of(&tree).unwrap();

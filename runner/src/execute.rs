@@ -59,10 +59,10 @@ pub fn execute(steps: &Steps<'_>, provenance: &Provenance, control: &Control) ->
             break;
         }
         if attempt == RESTARTS {
-            return Err(Failure::system(
-                "results in the store are damaged as fast as they are written",
-            )
-            .help("check the disk, or name another store with --store"));
+            return Err(
+                Failure::system("results in the store are damaged as fast as they are written")
+                    .help("check the disk, or name another store with --store"),
+            );
         }
         let text = "a result in the store was damaged; it is made again".into();
         control.sink.event(Event::Log {
@@ -176,9 +176,7 @@ impl<'a> Run<'a> {
 
     /// Runs to the end; says whether a damaged value was met.
     fn run(&mut self) -> Result<bool> {
-        let lanes = std::thread::available_parallelism()
-            .map_or(2, usize::from)
-            .max(2);
+        let lanes = std::thread::available_parallelism().map_or(2, usize::from).max(2);
         std::thread::scope(|scope| -> Result<()> {
             let (to_workers, tasks) = crossbeam_channel::unbounded::<Task<'a>>();
             let (done, results) = crossbeam_channel::unbounded::<Outcome>();
@@ -202,9 +200,7 @@ impl<'a> Run<'a> {
                 {
                     if self.standing[index] == Standing::Due {
                         let task = self.task(index)?;
-                        to_workers
-                            .send(task)
-                            .map_err(|_| bug("the workers are gone"))?;
+                        to_workers.send(task).map_err(|_| bug("the workers are gone"))?;
                         running += 1;
                     }
                 }
@@ -232,11 +228,10 @@ impl<'a> Run<'a> {
             if self.standing[index] != Standing::Waiting || self.stopping() {
                 continue;
             }
-            let key = self.steps.key(index, |node, output| {
-                self.contents[node].get(output).cloned()
-            });
-            let key =
-                key.ok_or_else(|| bug("a node was looked up before its inputs were known"))?;
+            let key = self
+                .steps
+                .key(index, |node, output| self.contents[node].get(output).cloned());
+            let key = key.ok_or_else(|| bug("a node was looked up before its inputs were known"))?;
             let state = self.steps.look_up(index, &key);
             self.keys[index] = Some(key.clone());
             match state {
@@ -247,14 +242,7 @@ impl<'a> Run<'a> {
                         node: self.id(index),
                         files,
                     });
-                    self.known(
-                        index,
-                        record
-                            .outputs
-                            .into_iter()
-                            .map(|output| output.content)
-                            .collect(),
-                    );
+                    self.known(index, record.outputs.into_iter().map(|output| output.content).collect());
                     // A model that is known may still have to be loaded, and needs its inputs then.
                     if self.steps.kind(index) != NodeKind::Lazy {
                         self.release_inputs(index);
@@ -263,10 +251,7 @@ impl<'a> Run<'a> {
                 State::Miss(_) if self.steps.kind(index) == NodeKind::Lazy => {
                     // Its identity is known before it is made, so what lies below can be looked up at once.
                     let ports = &self.steps.checked.nodes[index].ty.outputs;
-                    self.contents[index] = ports
-                        .iter()
-                        .map(|port| key::memory_output(&key, &port.name))
-                        .collect();
+                    self.contents[index] = ports.iter().map(|port| key::memory_output(&key, &port.name)).collect();
                     self.want(index);
                     self.announce(index);
                 }
@@ -298,10 +283,7 @@ impl<'a> Run<'a> {
         let mut open = vec![index];
         while let Some(index) = open.pop() {
             self.standing[index] = Standing::Due;
-            let mut models: Vec<usize> = self
-                .sources(index)
-                .filter(|&source| self.must_load(source))
-                .collect();
+            let mut models: Vec<usize> = self.sources(index).filter(|&source| self.must_load(source)).collect();
             models.sort_unstable();
             models.dedup();
             self.awaited[index] = models.len();
@@ -323,18 +305,13 @@ impl<'a> Run<'a> {
 
     fn sources(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
         let inputs = &self.steps.checked.nodes[index].inputs;
-        inputs
-            .iter()
-            .flat_map(|input| &input.links)
-            .map(|link| link.node)
+        inputs.iter().flat_map(|input| &input.links).map(|link| link.node)
     }
 
     fn task(&self, index: usize) -> Result<Task<'a>> {
         let steps = self.steps;
         let node = &steps.checked.nodes[index];
-        let step = steps
-            .step(index)
-            .ok_or_else(|| bug("a node outside the run"))?;
+        let step = steps.step(index).ok_or_else(|| bug("a node outside the run"))?;
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
             let mut given = Vec::with_capacity(input.links.len());
@@ -368,11 +345,7 @@ impl<'a> Run<'a> {
     }
 
     fn take(&mut self, outcome: Outcome) {
-        let Outcome {
-            index,
-            seconds,
-            result,
-        } = outcome;
+        let Outcome { index, seconds, result } = outcome;
         let node = self.id(index);
         match result {
             Ok(output) => {
@@ -385,19 +358,10 @@ impl<'a> Run<'a> {
                 } else {
                     self.summary.executed += 1;
                     let files = self.written(index, &output.record);
-                    self.control.sink.event(Event::Done {
-                        node,
-                        seconds,
-                        files,
-                    });
+                    self.control.sink.event(Event::Done { node, seconds, files });
                     self.known(
                         index,
-                        output
-                            .record
-                            .outputs
-                            .into_iter()
-                            .map(|output| output.content)
-                            .collect(),
+                        output.record.outputs.into_iter().map(|output| output.content).collect(),
                     );
                 }
                 for waiter in std::mem::take(&mut self.waiters[index]) {
@@ -413,8 +377,7 @@ impl<'a> Run<'a> {
             }
             Err(TaskError::Damaged(content)) => {
                 // Whoever made it is forgotten, so that the next attempt makes it again.
-                let makers = (0..self.contents.len())
-                    .filter(|&maker| self.contents[maker].contains(&content));
+                let makers = (0..self.contents.len()).filter(|&maker| self.contents[maker].contains(&content));
                 for key in makers.filter_map(|maker| self.keys[maker].as_ref()) {
                     self.steps.session.store.forget(key);
                 }

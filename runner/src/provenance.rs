@@ -39,18 +39,8 @@ impl Provenance {
         // Only nodes that write files ask for it, and the walk upwards is not free.
         if steps.kind(index) == graph::catalog::NodeKind::Effect {
             let above = steps.checked.upstream(&[index]);
-            for (node, _) in steps
-                .checked
-                .nodes
-                .iter()
-                .zip(above)
-                .filter(|(_, above)| *above)
-            {
-                let Some(step) = steps
-                    .checked
-                    .find(&node.id)
-                    .and_then(|index| steps.step(index))
-                else {
+            for (node, _) in steps.checked.nodes.iter().zip(above).filter(|(_, above)| *above) {
+                let Some(step) = steps.checked.find(&node.id).and_then(|index| steps.step(index)) else {
                     continue;
                 };
                 for (param, content) in &step.contents {
@@ -85,10 +75,7 @@ impl Made {
 
 /// The way from one folder to another; none when they share no root.
 fn relative(from: &Path, to: &Path) -> Option<String> {
-    let (from, to) = (
-        std::path::absolute(from).ok()?,
-        std::path::absolute(to).ok()?,
-    );
+    let (from, to) = (std::path::absolute(from).ok()?, std::path::absolute(to).ok()?);
     let shared = from
         .components()
         .zip(to.components())
@@ -103,11 +90,7 @@ fn relative(from: &Path, to: &Path) -> Option<String> {
         .skip(shared)
         .map(|part| part.as_os_str().to_string_lossy().into_owned());
     let way: Vec<String> = up.chain(down).collect();
-    Some(if way.is_empty() {
-        ".".into()
-    } else {
-        way.join("/")
-    })
+    Some(if way.is_empty() { ".".into() } else { way.join("/") })
 }
 
 /// The graph in a PNG's bytes.
@@ -119,23 +102,14 @@ pub fn graph_in_png(bytes: &[u8]) -> Result<String, String> {
         .read_info()
         .map_err(|e| format!("it is a damaged PNG ({e})"))?;
     let found = |info: &png::Info<'_>| {
-        let chunk = info
-            .utf8_text
-            .iter()
-            .find(|chunk| chunk.keyword == KEYWORD)?;
-        Some(
-            chunk
-                .get_text()
-                .map_err(|e| format!("its graph is damaged ({e})")),
-        )
+        let chunk = info.utf8_text.iter().find(|chunk| chunk.keyword == KEYWORD)?;
+        Some(chunk.get_text().map_err(|e| format!("its graph is damaged ({e})")))
     };
     if let Some(text) = found(reader.info()) {
         return text;
     }
     // Other programs move text behind the picture.
-    reader
-        .finish()
-        .map_err(|e| format!("it is a damaged PNG ({e})"))?;
+    reader.finish().map_err(|e| format!("it is a damaged PNG ({e})"))?;
     found(reader.info()).unwrap_or_else(|| Err("it is a picture without a graph in it".into()))
 }
 
@@ -147,10 +121,7 @@ pub fn is_ours(file: &Path) -> bool {
     if bytes.starts_with(b"\x89PNG") {
         return graph_in_png(&bytes).is_ok();
     }
-    let header = bytes
-        .get(..8)
-        .and_then(|b| b.try_into().ok())
-        .map(u64::from_le_bytes);
+    let header = bytes.get(..8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
     let header = header.and_then(|n| bytes.get(8..8usize.checked_add(usize::try_from(n).ok()?)?));
     let header = header.and_then(|json| serde_json::from_slice::<Json>(json).ok());
     header.is_some_and(|header| header.pointer("/__metadata__/para.version").is_some())
@@ -166,10 +137,7 @@ mod tests {
             relative(Path::new("/a/graphs/out"), Path::new("/a/graphs")).unwrap(),
             ".."
         );
-        assert_eq!(
-            relative(Path::new("/a/x"), Path::new("/a/y/z")).unwrap(),
-            "../y/z"
-        );
+        assert_eq!(relative(Path::new("/a/x"), Path::new("/a/y/z")).unwrap(), "../y/z");
         assert_eq!(relative(Path::new("/a"), Path::new("/a")).unwrap(), ".");
     }
 }

@@ -97,27 +97,15 @@ impl<'a> Steps<'a> {
                 }
                 let path = absolute(folder, text);
                 if is_input {
-                    let hash = hashes
-                        .entry(path.clone())
-                        .or_insert_with(|| session.contents.of(&path));
+                    let hash = hashes.entry(path.clone()).or_insert_with(|| session.contents.of(&path));
                     match hash {
                         Ok(hash) => {
                             contents.insert(param.name.clone(), hash.clone());
                         }
-                        Err(error) => missing.push(not_there(
-                            &node.id,
-                            &node.ty.name,
-                            &param.name,
-                            text,
-                            &path,
-                            error,
-                        )),
+                        Err(error) => missing.push(not_there(&node.id, &node.ty.name, &param.name, text, &path, error)),
                     }
                 }
-                params.insert(
-                    param.name.clone(),
-                    Json::String(path.to_string_lossy().into_owned()),
-                );
+                params.insert(param.name.clone(), Json::String(path.to_string_lossy().into_owned()));
             }
             let implementation = session.registry.implementation(&node.ty)?;
             steps.push(Some(Step {
@@ -151,20 +139,13 @@ impl<'a> Steps<'a> {
     }
 
     /// The key of node `index`, once the content keys of all values linked to it are known.
-    pub fn key(
-        &self,
-        index: usize,
-        content: impl Fn(usize, usize) -> Option<String>,
-    ) -> Option<String> {
+    pub fn key(&self, index: usize, content: impl Fn(usize, usize) -> Option<String>) -> Option<String> {
         let step = self.step(index)?;
         let node = &self.checked.nodes[index];
         let mut owned: Vec<(&str, Vec<String>)> = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
-            let contents: Option<Vec<String>> = input
-                .links
-                .iter()
-                .map(|link| content(link.node, link.output))
-                .collect();
+            let contents: Option<Vec<String>> =
+                input.links.iter().map(|link| content(link.node, link.output)).collect();
             owned.push((&input.port, contents?));
         }
         let inputs: Vec<(&str, Vec<&str>)> = owned
@@ -208,10 +189,7 @@ impl<'a> Steps<'a> {
 
     /// The files that a step wrote, by its record.
     pub fn files(&self, record: &Record) -> Vec<sdk::FileEntry> {
-        let outputs = record
-            .outputs
-            .iter()
-            .filter(|output| output.ty == Files::NAME);
+        let outputs = record.outputs.iter().filter(|output| output.ty == Files::NAME);
         let bytes = outputs.filter_map(|output| self.session.store.read(&output.content).ok());
         bytes
             .filter_map(|bytes| Files::decode(&bytes).ok())
@@ -227,12 +205,7 @@ fn wanted(checked: &Checked, targets: &[String]) -> Result<Vec<bool>> {
     let mut indices = Vec::new();
     for target in targets {
         let index = checked.find(target).ok_or_else(|| {
-            let ids: Vec<&str> = checked
-                .nodes
-                .iter()
-                .take(20)
-                .map(|node| node.id.as_str())
-                .collect();
+            let ids: Vec<&str> = checked.nodes.iter().take(20).map(|node| node.id.as_str()).collect();
             Failure::user(format!("--target {target}: no such node in the graph"))
                 .help(format!("the nodes are {}", ids.join(", ")))
         })?;
@@ -259,14 +232,7 @@ pub fn absolute(folder: &Path, text: &str) -> PathBuf {
     clean
 }
 
-fn not_there(
-    node: &str,
-    ty: &str,
-    param: &str,
-    text: &str,
-    path: &Path,
-    error: &std::io::Error,
-) -> String {
+fn not_there(node: &str, ty: &str, param: &str, text: &str, path: &Path, error: &std::io::Error) -> String {
     let mut message = if error.kind() == std::io::ErrorKind::NotFound {
         format!(
             "node `{node}` ({ty}): parameter `{param}` names {text}, which does not exist (looked for {})",
@@ -278,11 +244,7 @@ fn not_there(
             path.display()
         )
     };
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let siblings = path
         .parent()
         .and_then(|p| std::fs::read_dir(p).ok())

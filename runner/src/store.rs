@@ -74,8 +74,7 @@ impl Store {
         }
         use etcetera::BaseStrategy;
         let dirs = etcetera::choose_base_strategy().map_err(|_| {
-            Failure::user("there is no home folder to keep results in")
-                .help("name a folder with --store or PARA_STORE")
+            Failure::user("there is no home folder to keep results in").help("name a folder with --store or PARA_STORE")
         })?;
         Ok(dirs.cache_dir().join("para"))
     }
@@ -86,10 +85,7 @@ impl Store {
     }
 
     fn path(&self, room: &str, name: &str) -> PathBuf {
-        self.root
-            .join(room)
-            .join(&name[..2.min(name.len())])
-            .join(name)
+        self.root.join(room).join(&name[..2.min(name.len())]).join(name)
     }
 
     /// What the step with this key gave, if all of it is still there.
@@ -98,8 +94,7 @@ impl Store {
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         let there = |output: &Output| {
             output.size.is_none_or(|size| {
-                fs::metadata(self.path("values", &output.content))
-                    .is_ok_and(|found| found.len() == size)
+                fs::metadata(self.path("values", &output.content)).is_ok_and(|found| found.len() == size)
             })
         };
         record.outputs.iter().all(there).then_some(record)
@@ -111,8 +106,7 @@ impl Store {
     /// # Errors
     /// Those of the file system.
     pub fn remember(&self, key: &str, record: &Record, durable: bool) -> Result<()> {
-        let bytes =
-            serde_json::to_vec_pretty(record).map_err(|e| Failure::system(e.to_string()))?;
+        let bytes = serde_json::to_vec_pretty(record).map_err(|e| Failure::system(e.to_string()))?;
         let write = if durable {
             sdk::atomic::write
         } else {
@@ -173,16 +167,11 @@ impl Store {
 
     /// Where a copy of a plugin with this build id lies, or will.
     pub fn plugin(&self, build: &str, extension: &str) -> PathBuf {
-        self.root
-            .join("plugins")
-            .join(build)
-            .with_extension(extension)
+        self.root.join("plugins").join(build).with_extension(extension)
     }
 
     fn mark(&self, file: &Path) -> PathBuf {
-        let name = blake3::hash(file.as_os_str().as_encoded_bytes())
-            .to_hex()
-            .to_string();
+        let name = blake3::hash(file.as_os_str().as_encoded_bytes()).to_hex().to_string();
         self.path("written", &name)
     }
 
@@ -233,19 +222,10 @@ mod tests {
         assert_eq!(store.record(&key), Some(record));
 
         fs::write(store.path("values", &content), b"some bytez").unwrap();
-        assert!(
-            store
-                .read(&content)
-                .unwrap_err()
-                .found
-                .contains("other bytes")
-        );
+        assert!(store.read(&content).unwrap_err().found.contains("other bytes"));
         assert_eq!(store.record(&key), None, "the damaged value is gone");
         assert_eq!(store.keep(b"some bytes").unwrap(), content);
-        assert!(
-            store.record(&key).is_some(),
-            "and is whole again once written again"
-        );
+        assert!(store.record(&key).is_some(), "and is whole again once written again");
     }
 
     #[test]

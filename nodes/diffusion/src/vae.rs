@@ -91,11 +91,7 @@ impl VaeConfig {
         if self.block_out_channels.is_empty() {
             bail!("`block_out_channels` is empty, expected the channels of at least one block");
         }
-        if let Some(odd) = self
-            .block_out_channels
-            .iter()
-            .find(|c| groups == 0 || *c % groups != 0)
-        {
+        if let Some(odd) = self.block_out_channels.iter().find(|c| groups == 0 || *c % groups != 0) {
             bail!("`norm_num_groups` {groups} does not divide {odd} channels");
         }
         Ok(())
@@ -187,10 +183,7 @@ impl Vae {
         };
         let latent = self.config.latent_channels;
         let mean = moments.narrow(1, 0, latent)?.contiguous()?;
-        let logvar = moments
-            .narrow(1, latent, latent)?
-            .contiguous()?
-            .clamp(-30f64, 20f64)?;
+        let logvar = moments.narrow(1, latent, latent)?.contiguous()?.clamp(-30f64, 20f64)?;
         Ok(Posterior { mean, logvar })
     }
 
@@ -202,9 +195,7 @@ impl Vae {
         check("the latent", latent, self.config.latent_channels)?;
         let latent = latent.to_dtype(DType::F32)?;
         match &self.post_quant {
-            Some(conv) => self
-                .decoder
-                .forward(&conv.forward(&latent, &Hooks::none())?),
+            Some(conv) => self.decoder.forward(&conv.forward(&latent, &Hooks::none())?),
             None => self.decoder.forward(&latent),
         }
     }
@@ -239,9 +230,7 @@ impl Vae {
 fn check(what: &str, x: &Tensor, channels: usize) -> Result<()> {
     match x.dims() {
         &[_, c, _, _] if c == channels => Ok(()),
-        found => bail!(
-            "{what} has shape {found:?}, the autoencoder expects (n, {channels}, height, width)"
-        ),
+        found => bail!("{what} has shape {found:?}, the autoencoder expects (n, {channels}, height, width)"),
     }
 }
 
@@ -284,13 +273,7 @@ impl Encoder {
         for (i, c_out) in channels.iter().enumerate() {
             let path = format!("encoder.down_blocks.{i}");
             let c_in = channels[i.saturating_sub(1)];
-            let resnets = resnets(
-                parts,
-                config,
-                &path,
-                (c_in, *c_out),
-                config.layers_per_block,
-            )?;
+            let resnets = resnets(parts, config, &path, (c_in, *c_out), config.layers_per_block)?;
             let resize = (i + 1 < channels.len())
                 .then(|| parts.halving_conv(&format!("{path}.downsamplers.0.conv"), *c_out, 0))
                 .transpose()?;
@@ -300,12 +283,7 @@ impl Encoder {
             conv_in,
             blocks,
             mid: Mid::new(parts, config, "encoder.mid_block", last)?,
-            norm_out: parts.group_norm(
-                "encoder.conv_norm_out",
-                config.norm_num_groups,
-                last,
-                EPS,
-            )?,
+            norm_out: parts.group_norm("encoder.conv_norm_out", config.norm_num_groups, last, EPS)?,
             conv_out: parts.conv("encoder.conv_out", last, 2 * config.latent_channels, 3)?,
         })
     }
@@ -347,13 +325,7 @@ impl Decoder {
         for (i, c_out) in channels.iter().enumerate() {
             let path = format!("decoder.up_blocks.{i}");
             let c_in = channels[i.saturating_sub(1)];
-            let resnets = resnets(
-                parts,
-                config,
-                &path,
-                (c_in, *c_out),
-                config.layers_per_block + 1,
-            )?;
+            let resnets = resnets(parts, config, &path, (c_in, *c_out), config.layers_per_block + 1)?;
             let resize = (i + 1 < channels.len())
                 .then(|| parts.conv(&format!("{path}.upsamplers.0.conv"), *c_out, *c_out, 3))
                 .transpose()?;
@@ -363,12 +335,7 @@ impl Decoder {
             conv_in,
             mid,
             blocks,
-            norm_out: parts.group_norm(
-                "decoder.conv_norm_out",
-                config.norm_num_groups,
-                last,
-                EPS,
-            )?,
+            norm_out: parts.group_norm("decoder.conv_norm_out", config.norm_num_groups, last, EPS)?,
             conv_out: parts.conv("decoder.conv_out", last, config.out_channels, 3)?,
         })
     }
@@ -400,11 +367,7 @@ fn resnets(
     (0..count)
         .map(|j| {
             let c_in = if j == 0 { c_in } else { c_out };
-            Resnet::new(
-                parts,
-                &format!("{path}.resnets.{j}"),
-                resnet_shape(config, c_in, c_out),
-            )
+            Resnet::new(parts, &format!("{path}.resnets.{j}"), resnet_shape(config, c_in, c_out))
         })
         .collect()
 }
@@ -434,14 +397,7 @@ impl Mid {
             first: Resnet::new(parts, &format!("{path}.resnets.0"), shape)?,
             attention: config
                 .mid_block_add_attention
-                .then(|| {
-                    PixelAttention::new(
-                        parts,
-                        &format!("{path}.attentions.0"),
-                        config.norm_num_groups,
-                        channels,
-                    )
-                })
+                .then(|| PixelAttention::new(parts, &format!("{path}.attentions.0"), config.norm_num_groups, channels))
                 .transpose()?,
             second: Resnet::new(parts, &format!("{path}.resnets.1"), shape)?,
         })
@@ -488,8 +444,7 @@ impl PixelAttention {
             .flatten_from(2)?
             .transpose(1, 2)?
             .contiguous()?;
-        let head =
-            |layer: &Layer| -> Result<Tensor> { Ok(layer.forward(&rows, &none)?.unsqueeze(1)?) };
+        let head = |layer: &Layer| -> Result<Tensor> { Ok(layer.forward(&rows, &none)?.unsqueeze(1)?) };
         let (q, k, v) = (head(&self.to_q)?, head(&self.to_k)?, head(&self.to_v)?);
         let mixed = ops::attention(&q, &k, &v, 1.0 / (c as f64).sqrt(), None)?.squeeze(1)?;
         let out = self

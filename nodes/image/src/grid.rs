@@ -27,18 +27,11 @@ fn grid(
 ) -> Result<Images> {
     let count: usize = images.iter().map(|images| images.items.len()).sum();
     let rows = match (columns, images.as_slice()) {
-        (None, [_, _, ..]) => images
-            .iter()
-            .map(|images| images.items.iter().collect())
-            .collect(),
+        (None, [_, _, ..]) => images.iter().map(|images| images.items.iter().collect()).collect(),
         (columns, _) => {
             let all: Vec<&Image> = images.iter().flat_map(|images| &images.items).collect();
-            let columns = columns
-                .unwrap_or((count as f64).sqrt().ceil() as usize)
-                .max(1);
-            all.chunks(columns)
-                .map(<[_]>::to_vec)
-                .collect::<Vec<Vec<&Image>>>()
+            let columns = columns.unwrap_or((count as f64).sqrt().ceil() as usize).max(1);
+            all.chunks(columns).map(<[_]>::to_vec).collect::<Vec<Vec<&Image>>>()
         }
     };
     let labels = labels.unwrap_or_default();
@@ -48,21 +41,13 @@ fn grid(
                    help: "give one label for each picture, or, without `columns`, one for each input");
     }
     let all = || rows.iter().flatten();
-    let (Some(width), Some(height)) = (all().map(|i| i.width).max(), all().map(|i| i.height).max())
-    else {
+    let (Some(width), Some(height)) = (all().map(|i| i.width).max(), all().map(|i| i.height).max()) else {
         sdk::bail!("there is no picture to lay out");
     };
     let columns = rows.iter().map(Vec::len).max().unwrap_or(1);
     let (width, height) = (width * scale, height * scale);
-    let head = if labels.is_empty() {
-        0
-    } else {
-        LETTER + 2 * GAP
-    };
-    let mut canvas = Canvas::new(
-        columns * (width + GAP) + GAP,
-        rows.len() * (height + head + GAP) + GAP,
-    );
+    let head = if labels.is_empty() { 0 } else { LETTER + 2 * GAP };
+    let mut canvas = Canvas::new(columns * (width + GAP) + GAP, rows.len() * (height + head + GAP) + GAP);
     let mut index = 0;
     for (row, pictures) in rows.iter().enumerate() {
         let y = GAP + row * (height + head + GAP);
@@ -118,11 +103,7 @@ impl Canvas {
         let letters: Vec<char> = text.chars().collect();
         let cut = letters.len() > room;
         for (index, &letter) in letters.iter().take(room).enumerate() {
-            let letter = if cut && index + 1 == room {
-                '.'
-            } else {
-                letter
-            };
+            let letter = if cut && index + 1 == room { '.' } else { letter };
             let glyph = glyph(letter).or_else(|| glyph('?')).unwrap_or_default();
             for (row, bits) in glyph.iter().enumerate() {
                 for column in (0..LETTER).filter(|column| bits >> column & 1 == 1) {
@@ -158,35 +139,19 @@ mod tests {
         let labels = vec!["r1".to_owned(), "rank".to_owned()];
         let grid = grid(vec![&a, &b], None, Some(labels), 2).unwrap();
         let picture = &grid.items[0];
-        assert_eq!(
-            (picture.width, picture.height),
-            (2 * 34 + 2, 2 * (16 + 12 + 2) + 2)
-        );
+        assert_eq!((picture.width, picture.height), (2 * 34 + 2, 2 * (16 + 12 + 2) + 2));
         let at = |x: usize, y: usize| picture.rgb[3 * (y * picture.width + x)];
         assert_eq!(
             (at(2, 14), at(2 + 34, 14), at(2, 14 + 30), at(0, 0)),
             (10, 10, 200, 255)
         );
-        let dark =
-            |x0: usize, y0: usize| (y0..y0 + 8).any(|y| (x0..x0 + 16).any(|x| at(x, y) == 20));
-        assert!(
-            dark(2, 4) && dark(2, 34),
-            "each row carries the label of its input"
-        );
+        let dark = |x0: usize, y0: usize| (y0..y0 + 8).any(|y| (x0..x0 + 16).any(|x| at(x, y) == 20));
+        assert!(dark(2, 4) && dark(2, 34), "each row carries the label of its input");
     }
 
     #[test]
     fn a_wrong_number_of_labels_is_an_error() {
-        let error = grid(
-            vec![&images(3, 0)],
-            None,
-            Some(vec!["a".into(), "b".into()]),
-            1,
-        )
-        .unwrap_err();
-        assert!(
-            error.message().contains("2 labels for 3 pictures"),
-            "{error}"
-        );
+        let error = grid(vec![&images(3, 0)], None, Some(vec!["a".into(), "b".into()]), 1).unwrap_err();
+        assert!(error.message().contains("2 labels for 3 pictures"), "{error}");
     }
 }

@@ -68,23 +68,12 @@ mod tests {
             Images {
                 items: vec![image(1), image(2)],
             },
-            Images {
-                items: vec![image(3)],
-            },
+            Images { items: vec![image(3)] },
         );
         let directory = || OutputPath(folder.path().join("new"));
-        let files = save(
-            &Context::detached(),
-            vec![&a, &b],
-            "cat".into(),
-            directory(),
-        )
-        .unwrap();
+        let files = save(&Context::detached(), vec![&a, &b], "cat".into(), directory()).unwrap();
         for (index, entry) in files.items.iter().enumerate() {
-            assert_eq!(
-                entry.path,
-                folder.path().join(format!("new/cat_{:05}.png", index + 1))
-            );
+            assert_eq!(entry.path, folder.path().join(format!("new/cat_{:05}.png", index + 1)));
             let read = sdk::image::open(&entry.path).unwrap().to_rgb8();
             assert_eq!(
                 (read.dimensions(), read.get_pixel(0, 0).0[0]),

@@ -44,11 +44,8 @@ fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
             .and_then(|e| e.to_str())
             .unwrap_or_default()
             .to_lowercase();
-        let hidden = path
-            .file_name()
-            .is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
-        if ["png", "jpg", "jpeg", "webp"].contains(&extension.as_str()) && !hidden && path.is_file()
-        {
+        let hidden = path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
+        if ["png", "jpg", "jpeg", "webp"].contains(&extension.as_str()) && !hidden && path.is_file() {
             files.push(path);
         }
     }
@@ -70,20 +67,14 @@ fn read(file: &Path) -> Result<Image> {
     let rgba = decoded.to_rgba8();
     let mut rgb = Vec::with_capacity(3 * rgba.pixels().len());
     for image::Rgba([r, g, b, a]) in rgba.pixels() {
-        let over_white = |c: &u8| {
-            ((u32::from(*c) * u32::from(*a) + 255 * (255 - u32::from(*a)) + 127) / 255) as u8
-        };
+        let over_white = |c: &u8| ((u32::from(*c) * u32::from(*a) + 255 * (255 - u32::from(*a)) + 127) / 255) as u8;
         rgb.extend([over_white(r), over_white(g), over_white(b)]);
     }
     let caption = fs::read_to_string(file.with_extension("txt")).ok();
     let caption = caption
         .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
         .filter(|text| !text.is_empty());
-    let name = file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Image {
         name,
         caption,
@@ -104,9 +95,7 @@ mod tests {
     }
 
     fn png(pixels: &[[u8; 4]]) -> Vec<u8> {
-        let image = image::RgbaImage::from_fn(pixels.len() as u32, 1, |x, _| {
-            image::Rgba(pixels[x as usize])
-        });
+        let image = image::RgbaImage::from_fn(pixels.len() as u32, 1, |x, _| image::Rgba(pixels[x as usize]));
         let mut bytes = Vec::new();
         image
             .write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Png)
@@ -135,13 +124,9 @@ mod tests {
 
     #[test]
     fn what_is_no_picture_is_named() {
-        let folder = folder_with(&[
-            ("a.png", b"not a picture"),
-            ("b.jpg", &png(&[[1, 2, 3, 255]])[..40]),
-        ]);
+        let folder = folder_with(&[("a.png", b"not a picture"), ("b.jpg", &png(&[[1, 2, 3, 255]])[..40])]);
         for name in ["a.png", "b.jpg"] {
-            let error =
-                images(&Context::detached(), InputPath(folder.path().join(name))).unwrap_err();
+            let error = images(&Context::detached(), InputPath(folder.path().join(name))).unwrap_err();
             assert!(
                 error.message().contains(name) && error.help_text().is_some(),
                 "{error:?}"

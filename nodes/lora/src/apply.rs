@@ -23,10 +23,7 @@ sdk::choice! {
 #[node(
     "lora/apply",
     lazy,
-    outputs(
-        model = "The model with the LoRAs",
-        text = "The text encoders with the LoRAs"
-    )
+    outputs(model = "The model with the LoRAs", text = "The text encoders with the LoRAs")
 )]
 fn apply(
     context: &Context,
@@ -75,7 +72,9 @@ fn apply(
                     }
                     text = Some(adapted);
                 }
-                None if allow_partial => context.warn("the LoRA also changes text encoders; none are linked, so that part is left out"),
+                None if allow_partial => {
+                    context.warn("the LoRA also changes text encoders; none are linked, so that part is left out")
+                }
                 None => sdk::bail!("the LoRA also changes text encoders, and none are linked";
                                    help: "link `text` of load/model to this node's `text`, or set allow_partial"),
             }

@@ -11,10 +11,7 @@ use sdk::prelude::*;
 /// Learns a LoRA: a low-rank change added to each layer of the UNet (Hu et al., 2021).
 ///
 /// The same layers, recipe and checkpoints as para/train, so that the two can be compared.
-#[node(
-    "lora/train",
-    outputs(adapter = "What was learnt", losses = "The loss of each step")
-)]
+#[node("lora/train", outputs(adapter = "What was learnt", losses = "The loss of each step"))]
 fn train(
     context: &Context,
     /// The model to personalise
@@ -69,14 +66,7 @@ fn train(
     #[default(50)]
     checkpoint_every: usize,
 ) -> Result<(Adapter, Table)> {
-    let data = TrainData::prepare(
-        context,
-        model,
-        (text.encoders()?, &vae.0),
-        images,
-        &prompt,
-        resolution,
-    )?;
+    let data = TrainData::prepare(context, model, (text.encoders()?, &vae.0), images, &prompt, resolution)?;
     let info = [
         ("para.base_model", model.name.clone()),
         ("para.instance_prompt", prompt),

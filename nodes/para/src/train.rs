@@ -16,10 +16,7 @@ use sdk::prelude::*;
 /// timesteps, latents drawn anew each step.
 ///
 /// A training that is stopped or killed goes on from its last checkpoint when the graph runs again.
-#[node(
-    "para/train",
-    outputs(adapter = "What was learnt", losses = "The loss of each step")
-)]
+#[node("para/train", outputs(adapter = "What was learnt", losses = "The loss of each step"))]
 fn train(
     context: &Context,
     /// The model to personalise
@@ -79,14 +76,7 @@ fn train(
     #[default(50)]
     checkpoint_every: usize,
 ) -> Result<(Adapter, Table)> {
-    let data = TrainData::prepare(
-        context,
-        model,
-        (text.encoders()?, &vae.0),
-        images,
-        &prompt,
-        resolution,
-    )?;
+    let data = TrainData::prepare(context, model, (text.encoders()?, &vae.0), images, &prompt, resolution)?;
     let info = [
         ("para.base_model", model.name.clone()),
         ("para.instance_prompt", prompt),

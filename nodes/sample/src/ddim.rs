@@ -51,27 +51,15 @@ fn ddim(
 ) -> Result<Latent> {
     let unet = &model.unet.unet;
     let factor = model.vae_factor;
-    let start = latent
-        .map(|latent| repeated(&latent.0, batch))
-        .transpose()?;
+    let start = latent.map(|latent| repeated(&latent.0, batch)).transpose()?;
     let (rows, channels, height, width) = match &start {
         Some(start) => start.dims4()?,
         None => {
-            let (height, width) = (
-                height.unwrap_or(model.size.0),
-                width.unwrap_or(model.size.1),
-            );
+            let (height, width) = (height.unwrap_or(model.size.0), width.unwrap_or(model.size.1));
             if height == 0 || width == 0 || height % factor != 0 || width % factor != 0 {
-                sdk::bail!(
-                    "pictures of {width} x {height} cannot be drawn: expected multiples of {factor}"
-                );
+                sdk::bail!("pictures of {width} x {height} cannot be drawn: expected multiples of {factor}");
             }
-            (
-                batch,
-                unet.config().in_channels,
-                height / factor,
-                width / factor,
-            )
+            (batch, unet.config().in_channels, height / factor, width / factor)
         }
     };
     let scheduler = ddim::Ddim::new(model.scheduler.clone(), steps)?;
@@ -85,14 +73,10 @@ fn ddim(
     };
     let (Some(&first), size) = (timesteps.first(), (height * factor, width * factor)) else {
         // Strength 0: nothing is drawn anew.
-        return start
-            .map(Latent)
-            .ok_or_else(|| Error::msg("there is no step to draw"));
+        return start.map(Latent).ok_or_else(|| Error::msg("there is no step to draw"));
     };
     let latents = match &start {
-        Some(start) => {
-            scheduler.add_noise(&start.to_device(unet.device())?, &noise, &vec![first; rows])?
-        }
+        Some(start) => scheduler.add_noise(&start.to_device(unet.device())?, &noise, &vec![first; rows])?,
         None => noise,
     };
     let (prompt, negative) = conditioning.for_size(size.0, size.1, unet.device())?;

@@ -53,8 +53,7 @@ pub fn build_id() -> &'static str {
 /// What node files start with: `use sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Context, Error, Files, Image, Images, InputPath, OutputPath, Port, Result, ResultExt,
-        Table, bail, choice, node,
+        Context, Error, Files, Image, Images, InputPath, OutputPath, Port, Result, ResultExt, Table, bail, choice, node,
     };
     pub use candle_core::{DType, Device, Tensor};
 }

@@ -55,19 +55,14 @@ impl Param for bool {
 impl Param for String {
     const SCHEMA: &'static str = "\"type\":\"string\"";
     fn from_json(value: &Json) -> Result<Self> {
-        value
-            .as_str()
-            .map(Self::from)
-            .ok_or_else(|| wrong("a text", value))
+        value.as_str().map(Self::from).ok_or_else(|| wrong("a text", value))
     }
 }
 
 impl Param for Vec<String> {
     const SCHEMA: &'static str = "\"type\":\"strings\"";
     fn from_json(value: &Json) -> Result<Self> {
-        let list = value
-            .as_array()
-            .ok_or_else(|| wrong("a list of texts", value))?;
+        let list = value.as_array().ok_or_else(|| wrong("a list of texts", value))?;
         list.iter().map(String::from_json).collect()
     }
 }
@@ -160,14 +155,8 @@ mod tests {
     #[test]
     fn choices_describe_themselves() {
         let schema: Json = serde_json::from_str(&format!("{{{}}}", Mode::SCHEMA)).unwrap();
-        assert_eq!(
-            schema,
-            json!({"type": "choice", "choices": ["merge", "sequential"]})
-        );
-        assert_eq!(
-            Mode::from_json(&json!("sequential")).unwrap(),
-            Mode::Sequential
-        );
+        assert_eq!(schema, json!({"type": "choice", "choices": ["merge", "sequential"]}));
+        assert_eq!(Mode::from_json(&json!("sequential")).unwrap(), Mode::Sequential);
         assert_eq!(Mode::from_json(&json!("merge")).unwrap(), Mode::Merge);
         assert!(
             Mode::from_json(&json!("sum"))

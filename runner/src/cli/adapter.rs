@@ -50,8 +50,7 @@ pub(super) fn run(global: &Global, command: Command) -> Result<()> {
     }
     let table = run_node(global, "adapter/sizes", params)?;
     if arguments.json {
-        let text = serde_json::to_string_pretty(&by_subset(&table))
-            .map_err(|e| Failure::system(e.to_string()))?;
+        let text = serde_json::to_string_pretty(&by_subset(&table)).map_err(|e| Failure::system(e.to_string()))?;
         report::result(&text);
     } else {
         print(&table);
@@ -75,22 +74,11 @@ fn run_node(global: &Global, ty: &str, params: serde_json::Value) -> Result<Tabl
         cancel: Arc::default(),
         sink: failures.clone(),
     };
-    execute(
-        &steps,
-        &Provenance::new(&text, Path::new(&folder)),
-        &control,
-    )?;
-    if let Some(failure) = failures
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()
-    {
+    execute(&steps, &Provenance::new(&text, Path::new(&folder)), &control)?;
+    if let Some(failure) = failures.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(failure);
     }
-    let record = steps
-        .key(0, |_, _| None)
-        .and_then(|key| session.store.record(&key));
+    let record = steps.key(0, |_, _| None).and_then(|key| session.store.record(&key));
     let record = record.ok_or_else(|| Failure::new(Kind::Bug, format!("{ty} left no result")))?;
     let bytes = session
         .store
@@ -153,17 +141,13 @@ fn print(table: &Table) {
         .map(|i| rows.iter().map(|row| row[i].len()).max().unwrap_or(0))
         .collect();
     for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(i, (cell, &width))| {
-                if i == 0 {
-                    format!("{cell:width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
-            });
+        let cells = row.iter().zip(&widths).enumerate().map(|(i, (cell, &width))| {
+            if i == 0 {
+                format!("{cell:width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
+        });
         report::result(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::report;
 use crate::failure::{Failure, Kind, Result};
+use crate::host::Registry;
 use crate::provenance;
 use crate::resolve::absolute;
 use graph::catalog::Catalog;
@@ -25,8 +26,7 @@ impl Opened {
     /// Reads a graph and applies `--set node.param=value` to it.
     pub(super) fn read(path: &Path, set: &[String], catalog: &Catalog) -> Result<Self> {
         let name = path.display().to_string();
-        let unreadable =
-            |reason: String| Failure::user(format!("cannot read the graph {name}: {reason}"));
+        let unreadable = |reason: String| Failure::user(format!("cannot read the graph {name}: {reason}"));
         let metadata = fs::metadata(path).map_err(|e| {
             let failure = unreadable(if e.kind() == std::io::ErrorKind::NotFound {
                 "no such file".into()
@@ -49,8 +49,7 @@ impl Opened {
         let mut folder = absolute_path.parent().unwrap_or(Path::new("/")).to_owned();
         let is_picture = bytes.starts_with(b"\x89PNG");
         let text = if is_picture {
-            let help =
-                "a picture that para saved has its graph in it unless another program removed it";
+            let help = "a picture that para saved has its graph in it unless another program removed it";
             provenance::graph_in_png(&bytes).map_err(|reason| unreadable(reason).help(help))?
         } else {
             String::from_utf8(bytes).map_err(|e| {
@@ -82,11 +81,7 @@ impl Opened {
                 }
             })?;
         }
-        Ok(Self {
-            name,
-            folder,
-            document,
-        })
+        Ok(Self { name, folder, document })
     }
 
     /// The graph's text, with `--set` applied.
@@ -95,24 +90,22 @@ impl Opened {
     }
 
     /// Checks the graph; prints everything that is wrong with it.
-    pub(super) fn check(&self, catalog: &Catalog) -> Result<Checked> {
+    pub(super) fn check(&self, registry: &Registry) -> Result<Checked> {
         let text = self.text();
-        match graph::check(&self.document, catalog) {
+        match graph::check(&self.document, registry.catalog()) {
             Ok(checked) => {
                 report::diagnostics(&self.name, &text, &checked.warnings);
                 Ok(checked)
             }
             Err(found) => {
                 report::diagnostics(&self.name, &text, &found);
-                let errors = found
-                    .iter()
-                    .filter(|diagnostic| diagnostic.is_error())
-                    .count();
+                let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
                 let plural = if errors == 1 { "" } else { "s" };
-                Err(Failure::new(
-                    Kind::Graph,
-                    format!("{} cannot run: {errors} error{plural}", self.name),
-                ))
+                let failure = Failure::new(Kind::Graph, format!("{} cannot run: {errors} error{plural}", self.name));
+                match registry.refused().len() {
+                    0 => Err(failure),
+                    n => Err(failure.help(format!("{n} node crates beside para were not loaded (see the warnings above); their node types are missing"))),
+                }
             }
         }
     }

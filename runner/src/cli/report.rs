@@ -6,6 +6,7 @@
 )]
 
 use crate::failure::Failure;
+use crate::host::Refusal;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use graph::{Diagnostic, Severity};
 
@@ -38,17 +39,30 @@ fn tagged(tag: &str, code: &str, message: &str, help: Option<&str>) {
 
 /// Something that ends the command.
 pub(super) fn failure(failure: &Failure) {
-    tagged(
-        "error",
-        "\x1b[1;31m",
-        &failure.message,
-        failure.help.as_deref(),
-    );
+    tagged("error", "\x1b[1;31m", &failure.message, failure.help.as_deref());
 }
 
 /// Something that does not.
 pub(super) fn warning(message: &str, help: Option<&str>) {
     tagged("warning", "\x1b[1;33m", message, help);
+}
+
+/// Plugin files that were not loaded: once for each reason, however many there are.
+pub(super) fn refusals(refused: &[Refusal]) {
+    let mut told: Vec<&Refusal> = Vec::new();
+    for refusal in refused {
+        if told.iter().any(|earlier| earlier.reason == refusal.reason) {
+            continue;
+        }
+        told.push(refusal);
+        let same = refused.iter().filter(|other| other.reason == refusal.reason).count();
+        let more = if same > 1 {
+            format!(" ({} more files for the same reason)", same - 1)
+        } else {
+            String::new()
+        };
+        warning(&format!("{refusal}{more}"), Some(&refusal.help));
+    }
 }
 
 /// What is wrong with a graph, with the lines it is about.
@@ -68,14 +82,9 @@ pub(super) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
             label.push_str(&format!("expected {expected}"));
         }
         if let Some(found) = &diagnostic.found {
-            label.push_str(&format!(
-                "{}found {found}",
-                if label.is_empty() { "" } else { ", " }
-            ));
+            label.push_str(&format!("{}found {found}", if label.is_empty() { "" } else { ", " }));
         }
-        let mark = AnnotationKind::Primary
-            .span(diagnostic.span.clone())
-            .label(label);
+        let mark = AnnotationKind::Primary.span(diagnostic.span.clone()).label(label);
         let mut group = level
             .primary_title(diagnostic.message.as_str())
             .id(diagnostic.code)

@@ -35,14 +35,8 @@ pub(super) struct Arguments {
 pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let session = global.session()?;
     let opened = Opened::read(&arguments.graph, &arguments.set, session.registry.catalog())?;
-    let checked = opened.check(session.registry.catalog())?;
-    let steps = Steps::new(
-        &session,
-        &checked,
-        &opened.folder,
-        &arguments.target,
-        arguments.fresh,
-    )?;
+    let checked = opened.check(&session.registry)?;
+    let steps = Steps::new(&session, &checked, &opened.folder, &arguments.target, arguments.fresh)?;
     let provenance = Provenance::new(&opened.text(), &opened.folder);
     let cancel = stop_on_signals()?;
     let summary = execute(
@@ -63,11 +57,10 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
         return Err(Failure::new(Kind::Node, message));
     }
     if summary.cancelled {
-        return Err(Failure::new(
-            Kind::Cancelled,
-            format!("stopped; {} nodes not run", summary.skipped),
-        )
-        .help("what was finished is kept: the same command goes on from there"));
+        return Err(
+            Failure::new(Kind::Cancelled, format!("stopped; {} nodes not run", summary.skipped))
+                .help("what was finished is kept: the same command goes on from there"),
+        );
     }
     Ok(())
 }
@@ -76,16 +69,14 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
 fn stop_on_signals() -> Result<Arc<AtomicBool>> {
     let cancel = Arc::new(AtomicBool::new(false));
     let flag = cancel.clone();
-    let mut signals = Signals::new([SIGINT, SIGTERM])
-        .map_err(|e| Failure::system(format!("cannot watch for Ctrl-C: {e}")))?;
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM]).map_err(|e| Failure::system(format!("cannot watch for Ctrl-C: {e}")))?;
     std::thread::spawn(move || {
         for _ in signals.forever() {
             if flag.swap(true, Ordering::Relaxed) {
                 std::process::exit(i32::from(Kind::Cancelled.exit_code()));
             }
-            report::say(
-                "\nstopping at the next step; what is finished is kept (Ctrl-C again: at once)",
-            );
+            report::say("\nstopping at the next step; what is finished is kept (Ctrl-C again: at once)");
         }
     });
     Ok(cancel)

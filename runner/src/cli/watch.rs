@@ -75,11 +75,7 @@ fn line(event: &Event) -> Option<String> {
         Event::Done { node, seconds, .. } => format!("  done     {node}  {seconds:.1} s"),
         Event::Loaded { node, seconds } => format!("  loaded   {node}  {seconds:.1} s"),
         Event::Log { node, level, text } => {
-            let tag = if *level == Level::Warning {
-                "warning"
-            } else {
-                "note"
-            };
+            let tag = if *level == Level::Warning { "warning" } else { "note" };
             match node {
                 Some(node) => format!("  {tag:8} {node}: {text}"),
                 None => format!("  {tag:8} {text}"),
@@ -203,9 +199,8 @@ impl Sink for Bars {
             } => {
                 let Some(bar) = bars.get(node) else { return };
                 if bar.length().is_none() {
-                    let style = ProgressStyle::with_template(
-                        "  {spinner} {prefix}  {wide_bar} {pos}/{len}  {msg}  {eta}",
-                    );
+                    let style =
+                        ProgressStyle::with_template("  {spinner} {prefix}  {wide_bar} {pos}/{len}  {msg}  {eta}");
                     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
                 }
                 bar.set_length(*total);
@@ -213,9 +208,7 @@ impl Sink for Bars {
                 bar.set_message(note.clone());
             }
             _ => {
-                if let Event::Done { node, .. }
-                | Event::Failed { node, .. }
-                | Event::Skipped { node, .. } = &event
+                if let Event::Done { node, .. } | Event::Failed { node, .. } | Event::Skipped { node, .. } = &event
                     && let Some(bar) = bars.remove(node)
                 {
                     bar.finish_and_clear();

@@ -52,10 +52,7 @@ pub(super) struct Done {
 }
 
 pub(super) enum TaskError {
-    Failed {
-        message: String,
-        help: Option<String>,
-    },
+    Failed { message: String, help: Option<String> },
     Cancelled,
     Damaged(String),
 }
@@ -99,9 +96,7 @@ impl Task<'_> {
     }
 
     fn perform(self) -> Result<Done, TaskError> {
-        let Session {
-            registry, store, ..
-        } = self.session;
+        let Session { registry, store, .. } = self.session;
         let code = registry.load(&self.step.implementation, store)?;
         let ty = self.step.implementation.ty.clone();
         let lazy = ty.kind == NodeKind::Lazy;
@@ -113,8 +108,7 @@ impl Task<'_> {
         }
         let mut inputs = Inputs::default();
         for (port, given) in &self.inputs {
-            let values: Result<Vec<Value>, TaskError> =
-                given.iter().map(|given| self.value(port, given)).collect();
+            let values: Result<Vec<Value>, TaskError> = given.iter().map(|given| self.value(port, given)).collect();
             inputs.push(*port, values?);
         }
         let host = Arc::new(NodeHost {
@@ -174,10 +168,7 @@ impl Task<'_> {
                 (value, *source)
             }
         };
-        let (theirs, ours) = (
-            &source.implementation.plugin,
-            &self.step.implementation.plugin,
-        );
+        let (theirs, ours) = (&source.implementation.plugin, &self.step.implementation.plugin);
         if !value.info().is_shared() && theirs.build != ours.build {
             return Err(TaskError::Failed {
                 message: format!(
@@ -197,15 +188,8 @@ impl Task<'_> {
         let store = &self.session.store;
         let ty = &self.step.implementation.ty;
         if values.len() != ty.outputs.len() || values.len() != code.outputs().len() {
-            let message = format!(
-                "it gave {} outputs and declares {}",
-                values.len(),
-                ty.outputs.len()
-            );
-            return Err(TaskError::Failed {
-                message,
-                help: None,
-            });
+            let message = format!("it gave {} outputs and declares {}", values.len(), ty.outputs.len());
+            return Err(TaskError::Failed { message, help: None });
         }
         let mut outputs = Vec::with_capacity(values.len());
         let mut all_stored = true;
@@ -297,10 +281,7 @@ impl Host for NodeHost {
             .entry(file.clone())
         {
             Entry::Occupied(claim) if *claim.get() != self.node => {
-                return Some(format!(
-                    "is also written by node `{}` of this graph",
-                    claim.get()
-                ));
+                return Some(format!("is also written by node `{}` of this graph", claim.get()));
             }
             Entry::Occupied(_) => {}
             Entry::Vacant(claim) => {

@@ -13,21 +13,10 @@ use std::sync::Mutex;
 
 /// Loads the bytes that were inspected: they are copied into the store under their build id, so that a later
 /// build of the same crate cannot change the file below a running process.
-pub(super) fn load(
-    plugin: &Plugin,
-    bytes: Option<Vec<u8>>,
-    libraries: &Path,
-    store: &Store,
-) -> Result<Vec<NodeDef>> {
-    let extension = plugin
-        .file
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or("so");
+pub(super) fn load(plugin: &Plugin, bytes: Option<Vec<u8>>, libraries: &Path, store: &Store) -> Result<Vec<NodeDef>> {
+    let extension = plugin.file.extension().and_then(|e| e.to_str()).unwrap_or("so");
     let copy = store.plugin(&plugin.build, extension);
-    let bytes = bytes.ok_or_else(|| {
-        Failure::system(format!("{} failed to load before", plugin.file.display()))
-    })?;
+    let bytes = bytes.ok_or_else(|| Failure::system(format!("{} failed to load before", plugin.file.display())))?;
     if fs::read(&copy).ok().as_ref() != Some(&bytes) {
         sdk::atomic::write(&copy, &bytes)?;
     }
@@ -39,11 +28,8 @@ pub(super) fn load(
         } else {
             text
         };
-        Failure::system(format!(
-            "plugin {} was not loaded: {reason}",
-            plugin.file.display()
-        ))
-        .help("build everything together: cargo build --release --workspace")
+        Failure::system(format!("plugin {} was not loaded: {reason}", plugin.file.display()))
+            .help("build everything together: cargo build --release --workspace")
     };
     // SAFETY: the handshake says that the file was built by this compiler against these very shared libraries,
     // and its sections are complete; its initialisers are those of Rust's own runtime.
@@ -52,9 +38,7 @@ pub(super) fn load(
     {
         // SAFETY: `sdk::plugin!` defines the function with exactly this signature, and the handshake's `abi`
         // number changes whenever the signature does.
-        let register = unsafe {
-            library.get::<extern "C" fn(&mut Registrar) -> i32>(handshake::REGISTER.as_bytes())
-        };
+        let register = unsafe { library.get::<extern "C" fn(&mut Registrar) -> i32>(handshake::REGISTER.as_bytes()) };
         let register = register.map_err(refused)?;
         if register(&mut registrar) != 0 {
             return Err(Failure::system(format!(
@@ -70,9 +54,7 @@ pub(super) fn load(
 /// Loads `diffusion` once, so that plugins find it wherever their copy lies.
 fn preload(libraries: &Path) -> Result<()> {
     static DONE: Mutex<bool> = Mutex::new(false);
-    let mut done = DONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = DONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = shared_library(libraries);
     if *done || !path.exists() {
         return Ok(());

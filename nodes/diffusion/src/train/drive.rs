@@ -19,11 +19,7 @@ const WINDOW: usize = 20;
 ///
 /// # Errors
 /// Losses that are not finite, a full disk, and cancellation.
-pub fn drive(
-    context: &Context,
-    mut trainer: Trainer,
-    checkpoint_every: usize,
-) -> Result<(Adapter, Table)> {
+pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -> Result<(Adapter, Table)> {
     let folder = context.scratch();
     if let Some(folder) = &folder {
         resume(context, folder, &mut trainer);
@@ -37,16 +33,11 @@ pub fn drive(
         context.metric("loss", progress.step, progress.loss);
         context.progress(progress.step, total, format!("loss {mean:.4}"));
         stopped = context.cancelled() && progress.step < total;
-        let due =
-            checkpoint_every > 0 && progress.step % checkpoint_every == 0 && progress.step < total;
+        let due = checkpoint_every > 0 && progress.step % checkpoint_every == 0 && progress.step < total;
         if let (true, Some(folder)) = (stopped || due, &folder) {
             save(folder, trainer)?;
         }
-        Ok(if stopped {
-            Control::Stop
-        } else {
-            Control::Continue
-        })
+        Ok(if stopped { Control::Stop } else { Control::Continue })
     })?;
     if stopped {
         return Err(Error::cancelled());
@@ -90,10 +81,7 @@ fn resume(context: &Context, folder: &Path, trainer: &mut Trainer) {
                 return;
             }
             Err(error) => {
-                context.warn(format!(
-                    "checkpoint {} cannot be used: {error}",
-                    file.display()
-                ));
+                context.warn(format!("checkpoint {} cannot be used: {error}", file.display()));
                 let _ = fs::remove_file(file);
             }
         }

@@ -65,9 +65,7 @@ impl Port for Model {
     }
     fn size(&self) -> usize {
         let tensors = self.unet.unet.tensors().values();
-        tensors
-            .map(|t| t.elem_count() * t.dtype().size_in_bytes())
-            .sum()
+        tensors.map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum()
     }
 }
 
@@ -92,9 +90,8 @@ impl Text {
     /// When none were linked to the node this comes from.
     pub fn adapted(&self) -> Result<&AdaptedText> {
         self.0.as_ref().ok_or_else(|| {
-            Error::msg("the `text` output comes from a node whose `text` input is not linked").help(
-                "link `text` of load/model to that node too, or use `text` of load/model directly",
-            )
+            Error::msg("the `text` output comes from a node whose `text` input is not linked")
+                .help("link `text` of load/model to that node too, or use `text` of load/model directly")
         })
     }
 
