@@ -65,7 +65,10 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     panic::install_hook();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return mistaken(&told),
+    };
     let result = catch_unwind(AssertUnwindSafe(|| match cli.command {
         Command::Run(arguments) => run::run(&cli.global, arguments),
         Command::Check(arguments) => check::run(&cli.global, arguments),
@@ -74,13 +77,26 @@ pub fn main() -> ExitCode {
         Command::Adapter(command) => adapter::run(&cli.global, command),
     }));
     let failure = match result {
-        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Ok(())) => match report::all_written() {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(failure) => failure,
+        },
         Ok(Err(failure)) => failure,
         Err(payload) => Failure::new(Kind::Bug, format!("para itself failed: {}", panic::describe(payload)))
             .help("please report this with the graph and the command"),
     };
     report::failure(&failure);
     ExitCode::from(failure.kind.exit_code())
+}
+
+/// Prints help or what is wrong with the arguments; the latter is the user's mistake like any other.
+fn mistaken(told: &clap::Error) -> ExitCode {
+    // A closed pipe is the reader's choice.
+    let _ = told.print();
+    match told.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::from(Kind::User.exit_code()),
+    }
 }
 
 impl Global {

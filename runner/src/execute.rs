@@ -3,19 +3,19 @@
 //!
 //! One thread decides (this file), others work (`worker`). Nothing recurses: graphs may be 100,000 nodes deep.
 
+mod settle;
 mod worker;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::key;
 use crate::provenance::Provenance;
 use crate::resolve::{State, Steps};
-use crate::store::Record;
 use graph::catalog::NodeKind;
 use protocol::{Event, Level, Summary};
 use sdk::Value;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use worker::{Given, Outcome, Task, TaskError};
@@ -32,6 +32,8 @@ pub struct Control {
     pub cancel: Arc<AtomicBool>,
     /// Where events go.
     pub sink: Arc<dyn Sink>,
+    /// Counts running nodes that keep checkpoints: worth waiting for after `cancel`.
+    pub patient: Arc<AtomicUsize>,
 }
 
 /// How often a run starts over because a stored value turned out to be damaged.
@@ -40,13 +42,15 @@ const RESTARTS: usize = 5;
 /// Runs the steps.
 ///
 /// # Errors
-/// Only for bugs; what fails in a node is an event, and counted in the summary.
+/// Bugs, and a machine on which the run cannot go on (a full disk); what fails in a node is an event, and counted in
+/// the summary.
 pub fn execute(steps: &Steps<'_>, provenance: &Provenance, control: &Control) -> Result<Summary> {
     let started = Instant::now();
     let nodes = steps.wanted.iter().filter(|&&wanted| wanted).count();
     control.sink.event(Event::RunStarted { nodes });
     let claims = Arc::new(Mutex::new(HashMap::new()));
     let mut totals = Summary::default();
+    let mut machine = None;
     for attempt in 0.. {
         let mut run = Run::new(steps, provenance, control, claims.clone());
         let damaged = run.run()?;
@@ -55,7 +59,8 @@ pub fn execute(steps: &Steps<'_>, provenance: &Provenance, control: &Control) ->
             loaded: totals.loaded + run.summary.loaded,
             ..run.summary
         };
-        if !damaged {
+        machine = run.machine.take();
+        if !damaged || machine.is_some() {
             break;
         }
         if attempt == RESTARTS {
@@ -76,7 +81,7 @@ pub fn execute(steps: &Steps<'_>, provenance: &Provenance, control: &Control) ->
     control.sink.event(Event::RunFinished {
         summary: totals.clone(),
     });
-    Ok(totals)
+    machine.map_or(Ok(totals), Err)
 }
 
 /// Where a node stands.
@@ -114,6 +119,8 @@ struct Run<'a> {
     resolvable: VecDeque<usize>,
     summary: Summary,
     damaged: bool,
+    /// What keeps the run from going on, when it is no node's fault: a store that cannot be written.
+    machine: Option<Failure>,
 }
 
 impl<'a> Run<'a> {
@@ -171,6 +178,7 @@ impl<'a> Run<'a> {
             resolvable,
             summary: Summary::default(),
             damaged: false,
+            machine: None,
         }
     }
 
@@ -219,7 +227,7 @@ impl<'a> Run<'a> {
     }
 
     fn stopping(&self) -> bool {
-        self.damaged || self.control.cancel.load(Ordering::Relaxed)
+        self.damaged || self.machine.is_some() || self.control.cancel.load(Ordering::Relaxed)
     }
 
     /// Looks up every node whose inputs are known.
@@ -236,8 +244,17 @@ impl<'a> Run<'a> {
             self.keys[index] = Some(key.clone());
             match state {
                 State::Hit(record) => {
-                    self.summary.cached += 1;
                     let files = self.written(index, &record);
+                    if let Some(other) = self.claim(index, &files) {
+                        let message = format!("{} is also written by node `{other}` of this graph", files.join(", "));
+                        self.failed(
+                            index,
+                            message,
+                            Some("choose another name or folder in the node's parameters".into()),
+                        );
+                        continue;
+                    }
+                    self.summary.cached += 1;
                     self.control.sink.event(Event::Cached {
                         node: self.id(index),
                         files,
@@ -336,9 +353,10 @@ impl<'a> Run<'a> {
             step,
             key: self.keys[index].clone().unwrap_or_default(),
             inputs,
-            session: steps.session,
+            steps,
             cancel: self.control.cancel.clone(),
             sink: self.control.sink.clone(),
+            patient: self.control.patient.clone(),
             claims: self.claims.clone(),
             provenance: self.provenance.of(steps, index),
         })
@@ -350,15 +368,20 @@ impl<'a> Run<'a> {
         match result {
             Ok(output) => {
                 let lazy = self.steps.kind(index) == NodeKind::Lazy;
-                self.values[index] = (self.uses[index] > 0).then_some(output.values);
+                self.values[index] = output.values.filter(|_| self.uses[index] > 0);
                 if lazy {
                     self.summary.loaded += 1;
                     self.control.sink.event(Event::Loaded { node, seconds });
                     self.standing[index] = Standing::Known;
                 } else {
-                    self.summary.executed += 1;
                     let files = self.written(index, &output.record);
-                    self.control.sink.event(Event::Done { node, seconds, files });
+                    if output.executed {
+                        self.summary.executed += 1;
+                        self.control.sink.event(Event::Done { node, seconds, files });
+                    } else {
+                        self.summary.cached += 1;
+                        self.control.sink.event(Event::Cached { node, files });
+                    }
                     self.known(
                         index,
                         output.record.outputs.into_iter().map(|output| output.content).collect(),
@@ -383,80 +406,13 @@ impl<'a> Run<'a> {
                 }
                 self.damaged = true;
             }
-            Err(TaskError::Failed { message, help }) => {
-                self.summary.failed += 1;
-                let ty = self.steps.checked.nodes[index].ty.name.clone();
-                self.control.sink.event(Event::Failed {
-                    node: node.clone(),
-                    ty,
-                    message,
-                    help,
-                });
-                self.lose(index, &node);
+            Err(TaskError::Machine(failure)) => {
+                // How to mend it is said once, at the end.
+                self.failed(index, failure.message.clone(), None);
+                self.machine.get_or_insert(failure);
             }
+            Err(TaskError::Failed { message, help }) => self.failed(index, message, help),
         }
-    }
-
-    /// Everything below a failed node is lost; its siblings go on.
-    fn lose(&mut self, index: usize, because: &str) {
-        self.standing[index] = Standing::Lost;
-        let mut open = vec![index];
-        while let Some(index) = open.pop() {
-            let below: Vec<usize> = self.consumers[index]
-                .iter()
-                .chain(&self.waiters[index])
-                .copied()
-                .collect();
-            for node in below {
-                if matches!(self.standing[node], Standing::Waiting | Standing::Due) {
-                    self.standing[node] = Standing::Lost;
-                    self.summary.skipped += 1;
-                    let because = Some(because.to_owned());
-                    self.control.sink.event(Event::Skipped {
-                        node: self.id(node),
-                        because,
-                    });
-                    open.push(node);
-                }
-            }
-        }
-    }
-
-    fn count_skipped(&mut self) {
-        for &index in &self.steps.checked.order {
-            let open = matches!(self.standing[index], Standing::Waiting | Standing::Due);
-            if self.steps.wanted[index] && open {
-                self.summary.skipped += 1;
-                self.control.sink.event(Event::Skipped {
-                    node: self.id(index),
-                    because: None,
-                });
-            }
-        }
-    }
-
-    /// A node is done with its inputs; values that nobody else needs leave memory.
-    fn release_inputs(&mut self, index: usize) {
-        let mut sources: Vec<usize> = self.sources(index).collect();
-        sources.sort_unstable();
-        sources.dedup();
-        for source in sources {
-            self.uses[source] = self.uses[source].saturating_sub(1);
-            if self.uses[source] == 0 {
-                self.values[source] = None;
-            }
-        }
-    }
-
-    fn written(&self, index: usize, record: &Record) -> Vec<String> {
-        if self.steps.kind(index) != NodeKind::Effect {
-            return Vec::new();
-        }
-        self.steps
-            .files(record)
-            .into_iter()
-            .map(|entry| entry.path.to_string_lossy().into_owned())
-            .collect()
     }
 
     fn id(&self, index: usize) -> String {

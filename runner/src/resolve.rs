@@ -79,6 +79,12 @@ impl<'a> Steps<'a> {
         let wanted = wanted(checked, targets)?;
         let mut hashes: HashMap<PathBuf, std::io::Result<String>> = HashMap::new();
         let mut missing = Vec::new();
+        if folder.to_str().is_none() {
+            return Err(
+                Failure::user(format!("the folder {} has a name that is not UTF-8", folder.display()))
+                    .help("rename the folder, or copy the graph elsewhere"),
+            );
+        }
         let mut steps = Vec::with_capacity(checked.nodes.len());
         for (node, &wanted) in checked.nodes.iter().zip(&wanted) {
             if !wanted {
@@ -115,7 +121,8 @@ impl<'a> Steps<'a> {
             }));
         }
         if !missing.is_empty() {
-            let help = "paths in a graph are relative to the graph file; correct it, or use --set NODE.PARAMETER=PATH";
+            let help = "relative paths start from the graph's folder (for a picture: from that of the graph that made it); \
+                        correct them, or use --set NODE.PARAMETER=PATH";
             return Err(Failure::user(missing.join("\n")).help(help));
         }
         session.contents.save();
@@ -177,7 +184,10 @@ impl<'a> Steps<'a> {
         if self.kind(index) != NodeKind::Effect {
             return State::Hit(record);
         }
-        for entry in self.files(&record) {
+        let Some(files) = self.files(&record) else {
+            return State::Miss("the list of its files is damaged".into());
+        };
+        for entry in files {
             match std::fs::read(&entry.path) {
                 Ok(bytes) if blake3::hash(&bytes).to_hex().as_str() == entry.blake3 => {}
                 Ok(_) => return State::Miss(format!("{} was changed", entry.path.display())),
@@ -187,14 +197,14 @@ impl<'a> Steps<'a> {
         State::Hit(record)
     }
 
-    /// The files that a step wrote, by its record.
-    pub fn files(&self, record: &Record) -> Vec<sdk::FileEntry> {
-        let outputs = record.outputs.iter().filter(|output| output.ty == Files::NAME);
-        let bytes = outputs.filter_map(|output| self.session.store.read(&output.content).ok());
-        bytes
-            .filter_map(|bytes| Files::decode(&bytes).ok())
-            .flat_map(|files| files.items)
-            .collect()
+    /// The files that a step wrote, by its record; none when the store's list of them is damaged.
+    pub fn files(&self, record: &Record) -> Option<Vec<sdk::FileEntry>> {
+        let mut all = Vec::new();
+        for output in record.outputs.iter().filter(|output| output.ty == Files::NAME) {
+            let bytes = self.session.store.read(&output.content).ok()?;
+            all.extend(Files::decode(&bytes).ok()?.items);
+        }
+        Some(all)
     }
 }
 
@@ -233,7 +243,8 @@ pub fn absolute(folder: &Path, text: &str) -> PathBuf {
 }
 
 fn not_there(node: &str, ty: &str, param: &str, text: &str, path: &Path, error: &std::io::Error) -> String {
-    let mut message = if error.kind() == std::io::ErrorKind::NotFound {
+    let absent = error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink();
+    let mut message = if absent {
         format!(
             "node `{node}` ({ty}): parameter `{param}` names {text}, which does not exist (looked for {})",
             path.display()
@@ -244,6 +255,9 @@ fn not_there(node: &str, ty: &str, param: &str, text: &str, path: &Path, error: 
             path.display()
         )
     };
+    if !absent {
+        return message;
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let siblings = path
         .parent()

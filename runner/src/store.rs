@@ -40,6 +40,20 @@ pub struct Output {
     pub size: Option<u64>,
 }
 
+/// The right to work on a step.
+pub struct Lock {
+    _file: fs::File,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Whoever waits for the removed file gets it and finds the step's record; a new file is another lock, and
+        // its holder finds the record too.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 /// Why a stored value cannot be used.
 #[derive(Clone, Debug)]
 pub struct Damaged {
@@ -175,20 +189,37 @@ impl Store {
         self.path("written", &name)
     }
 
-    /// Whether `file` was written by a run with this store.
-    pub fn wrote(&self, file: &Path) -> bool {
-        self.mark(file).exists()
+    /// The hash of what a run with this store last wrote to `file`; empty while it is being written.
+    pub fn wrote(&self, file: &Path) -> Option<String> {
+        fs::read_to_string(self.mark(file)).ok()
     }
 
-    /// Remembers that `file` is ours.
+    /// Remembers that `file` is ours, with the hash of its bytes (empty before they are written).
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn mark_written(&self, file: &Path) -> Result<()> {
-        Ok(sdk::atomic::write(
-            &self.mark(file),
-            file.as_os_str().as_encoded_bytes(),
-        )?)
+    pub fn mark_written(&self, file: &Path, content: &str) -> Result<()> {
+        Ok(sdk::atomic::write_fast(&self.mark(file), content.as_bytes())?)
+    }
+
+    /// Waits until nobody else, in this process or another, works on the step with this key. The lock goes with
+    /// the process that holds it, however that ends. `wait` is called while somebody else holds it, and may give up.
+    ///
+    /// # Errors
+    /// Those of the file system; those of `wait`.
+    pub fn lock<E: From<Failure>>(&self, key: &str, mut wait: impl FnMut() -> Result<(), E>) -> Result<Lock, E> {
+        let path = self.path("locks", key);
+        let unusable = |e: std::io::Error| Failure::system(format!("cannot lock {}: {e}", path.display()));
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(unusable)?;
+        let file = fs::File::create(&path).map_err(unusable)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file, path }),
+                Err(fs::TryLockError::WouldBlock) => wait()?,
+                Err(fs::TryLockError::Error(e)) => return Err(unusable(e).into()),
+            }
+        }
     }
 }
 

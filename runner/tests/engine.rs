@@ -26,6 +26,21 @@ fn join(parts: Vec<&String>, #[default(" ")] with: String) -> Result<String> {
     Ok(parts.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(&with))
 }
 
+/// Gives a text, slowly.
+#[node("t/slow")]
+fn slow(value: String) -> Result<String> {
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    Ok(value)
+}
+
+/// Reads a file and changes it.
+#[node("t/write_back")]
+fn write_back(path: InputPath) -> Result<String> {
+    let text = fs::read_to_string(&*path)?;
+    fs::write(&*path, format!("{text}!"))?;
+    Ok(text)
+}
+
 /// The length of a text.
 #[node("t/length")]
 fn length(of: &String) -> Result<f64> {
@@ -89,7 +104,7 @@ fn drive(engine: &Engine, to: &String) -> Result<String> {
 /// Writes a text.
 #[node("t/save", effect, outputs(files))]
 fn save(context: &Context, text: &String, path: sdk::OutputPath) -> Result<Files> {
-    context.claim(&path)?;
+    context.claim(&path, text.as_bytes())?;
     let mut files = Files::default();
     files.write(&path, text.as_bytes())?;
     Ok(files)
@@ -183,6 +198,8 @@ impl Bench {
             Registry::node::<Tune>(),
             Registry::node::<Drive>(),
             Registry::node::<Save>(),
+            Registry::node::<Slow>(),
+            Registry::node::<WriteBack>(),
         ];
         Session::new(
             Registry::of_nodes(nodes).unwrap(),
@@ -201,6 +218,7 @@ impl Bench {
             let control = Control {
                 cancel: cancel.clone().unwrap_or_default(),
                 sink: sink.clone(),
+                patient: Arc::default(),
             };
             let summary = execute(steps, &Provenance::new(text, self.folder.path()), &control).unwrap();
             let events = sink.0.lock().unwrap().clone();
@@ -281,6 +299,52 @@ fn a_missing_or_changed_file_is_written_again_from_the_store() {
         assert_eq!((again.started(), again.loaded().len()), (vec!["note"], 0));
         assert_eq!(fs::read_to_string(&file).unwrap(), "car+turbo to sea");
     }
+    let kept = fs::read_to_string(bench.path("out/trip.kept-1.txt")).unwrap();
+    assert_eq!(kept, "scribble", "what somebody wrote there is not lost");
+    // The store's own list of the files may be damaged too.
+    fs::remove_file(&file).unwrap();
+    let lists = walk(&bench.path("store/values"))
+        .into_iter()
+        .filter(|f| fs::read(f).unwrap().starts_with(b"{\"items\""));
+    lists.for_each(|list| fs::write(list, "{}").unwrap());
+    assert_eq!(bench.run(TRIP).started(), ["note"]);
+    assert!(file.exists());
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
+        .collect()
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_an_error_and_nothing_is_kept() {
+    let bench = Bench::new();
+    fs::write(bench.path("in.txt"), "one").unwrap();
+    let nodes = r#""w": { "type": "t/write_back", "params": { "path": "in.txt" } }"#;
+    let ran = bench.run(nodes);
+    assert!(
+        ran.failure().contains("in.txt was changed while the graph ran"),
+        "{}",
+        ran.failure()
+    );
+    assert_eq!(bench.run(nodes).summary.cached, 0);
+}
+
+#[test]
+fn equal_work_is_done_once() {
+    let bench = Bench::new();
+    let node = |id: &str| format!(r#""{id}": {{ "type": "t/slow", "params": {{ "value": "x" }} }}"#);
+    let ran = bench.run(&[node("a"), node("b"), node("c")].join(","));
+    assert_eq!((ran.summary.executed, ran.summary.cached), (1, 2));
+    // Two processes are like two runs at once.
+    let both = std::thread::scope(|scope| {
+        let run = || bench.run(&node("a").replace("\"x\"", "\"y\""));
+        let (one, two) = (scope.spawn(run), scope.spawn(run));
+        [one.join().unwrap(), two.join().unwrap()]
+    });
+    assert_eq!(both.iter().map(|ran| ran.summary.executed).sum::<usize>(), 1);
 }
 
 #[test]
@@ -302,6 +366,8 @@ fn files_of_others_are_not_written_over() {
     );
     let ran = bench.run(&twice);
     assert!(ran.failure().contains("also written by node"), "{}", ran.failure());
+    let again = bench.run(&twice);
+    assert_eq!(again.summary.failed, 1, "it fails every time: {:?}", again.events);
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn save(
         (Format::Lora, ..) => sdk::bail!("a LoRA is exact for one model, and none is linked";
                                          help: "link `model` of load/model to this node's `model`"),
     };
-    context.claim(&path)?;
+    context.claim(&path, &bytes)?;
     let mut files = Files::default();
     files.write(&path, &bytes)?;
     Ok(files)

@@ -154,6 +154,10 @@ pub fn sample(
         let clean = ddim.predict_clean(&output, *t, &latents)?;
         // Detached: nobody trains through a whole trajectory, and without a gradient memory stays flat.
         latents = ddim.step(&output, *t, &latents, eta, noise.as_ref())?.detach();
+        if !latents.sum_all()?.to_scalar::<f32>()?.is_finite() {
+            bail!("step {} of {total} gave numbers that are not finite", i + 1;
+                  help: "guidance {guidance} or the scale of an adapter is too large, or the model's weights are damaged");
+        }
         after_step(Step {
             done: i + 1,
             total,

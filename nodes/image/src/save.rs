@@ -28,13 +28,17 @@ fn save(
     let paths: Vec<_> = (1..=pictures.len())
         .map(|n| directory.join(format!("{prefix}_{n:05}.png")))
         .collect();
-    for path in &paths {
-        context.claim(path)?;
-    }
-    let mut files = Files::default();
+    let mut encoded = Vec::new();
     for (image, path) in pictures.iter().zip(&paths) {
         context.check()?;
-        files.write(path, &png(image, provenance.as_deref(), path)?)?;
+        encoded.push(png(image, provenance.as_deref(), path)?);
+    }
+    for (path, bytes) in paths.iter().zip(&encoded) {
+        context.claim(path, bytes)?;
+    }
+    let mut files = Files::default();
+    for (path, bytes) in paths.iter().zip(&encoded) {
+        files.write(path, bytes)?;
     }
     Ok(files)
 }

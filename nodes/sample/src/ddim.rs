@@ -27,7 +27,7 @@ fn ddim(
     steps: usize,
     /// How far to go from the negative prompt to the prompt and beyond; up to 1 the prompt alone counts
     #[default(7.5)]
-    #[range(0..)]
+    #[range(0..=1000)]
     guidance: f64,
     /// Fresh noise in each step: 0 none (DDIM), 1 as much as DDPM
     #[default(0.0)]
@@ -37,8 +37,10 @@ fn ddim(
     #[default(0)]
     seed: u64,
     /// Width in pixels; null: the model's own
+    #[range(1..=16384)]
     width: Option<usize>,
     /// Height in pixels; null: the model's own
+    #[range(1..=16384)]
     height: Option<usize>,
     /// Pictures drawn together
     #[default(1)]
@@ -51,6 +53,10 @@ fn ddim(
 ) -> Result<Latent> {
     let unet = &model.unet.unet;
     let factor = model.vae_factor;
+    if latent.is_some() && (width.is_some() || height.is_some()) {
+        sdk::bail!("`width` and `height` cannot be set together with `latent`, which has a size of its own";
+                   help: "set them to null, or resize the picture before vae/encode");
+    }
     let start = latent.map(|latent| repeated(&latent.0, batch)).transpose()?;
     let (rows, channels, height, width) = match &start {
         Some(start) => start.dims4()?,

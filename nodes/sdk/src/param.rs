@@ -13,6 +13,8 @@ pub trait Param: Sized {
     const SCHEMA: &'static str;
     /// Whether `null` is a value.
     const NULLABLE: bool = false;
+    /// More fields of the descriptor when the node states no range of its own: `,"min":0`.
+    const BOUNDS: &'static str = "";
 
     /// Reads the parameter.
     ///
@@ -26,8 +28,9 @@ fn wrong(expected: &str, found: &Json) -> Error {
 }
 
 macro_rules! integer {
-    ($($t:ty),*) => {$(
+    ($($t:ty: $bounds:literal),*) => {$(
         impl Param for $t {
+            const BOUNDS: &'static str = $bounds;
             const SCHEMA: &'static str = "\"type\":\"integer\"";
             fn from_json(value: &Json) -> Result<Self> {
                 let wide = value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from));
@@ -36,7 +39,7 @@ macro_rules! integer {
         }
     )*};
 }
-integer!(u32, u64, i64, usize);
+integer!(u32: ",\"min\":0", u64: ",\"min\":0", usize: ",\"min\":0", i64: "");
 
 impl Param for f64 {
     const SCHEMA: &'static str = "\"type\":\"number\"";
@@ -70,6 +73,7 @@ impl Param for Vec<String> {
 impl<T: Param> Param for Option<T> {
     const SCHEMA: &'static str = T::SCHEMA;
     const NULLABLE: bool = true;
+    const BOUNDS: &'static str = T::BOUNDS;
     fn from_json(value: &Json) -> Result<Self> {
         if value.is_null() {
             Ok(None)

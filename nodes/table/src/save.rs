@@ -17,7 +17,7 @@ fn save(
         Some("csv") => csv(table).into_bytes(),
         _ => sdk::bail!("parameter `path`: {} ends in neither .csv nor .json", path.display()),
     };
-    context.claim(&path)?;
+    context.claim(&path, &bytes)?;
     let mut files = Files::default();
     files.write(&path, &bytes)?;
     Ok(files)

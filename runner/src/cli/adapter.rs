@@ -46,7 +46,12 @@ pub(super) fn run(global: &Global, command: Command) -> Result<()> {
     });
     match arguments.model.as_str() {
         known @ ("sdxl" | "sd15") => params["model"] = known.into(),
-        path => params["path"] = path.into(),
+        path if Path::new(path).join("unet/config.json").is_file() => params["path"] = path.into(),
+        path => {
+            let message = format!("--model {path}: no unet/config.json there");
+            let help = "give sdxl, sd15, or a diffusers folder (the one that holds model_index.json)";
+            return Err(Failure::user(message).help(help));
+        }
     }
     let table = run_node(global, "adapter/sizes", params)?;
     if arguments.json {
@@ -64,7 +69,9 @@ fn run_node(global: &Global, ty: &str, params: serde_json::Value) -> Result<Tabl
     let text = json!({"paragraph": 1, "nodes": {"it": {"type": ty, "params": params}}}).to_string();
     let (document, _) = graph::parse(&text);
     let checked = graph::check(&document, session.registry.catalog()).map_err(|found| {
+        // The user knows the node's parameters as options, and no node.
         let first = found.first().map_or(String::new(), |d| d.message.clone());
+        let first = first.replace("`it.", "`");
         Failure::new(Kind::User, first).help("para adapter sizes --help")
     })?;
     let folder = std::env::current_dir().map_err(|e| Failure::system(e.to_string()))?;
@@ -73,6 +80,7 @@ fn run_node(global: &Global, ty: &str, params: serde_json::Value) -> Result<Tabl
     let control = Control {
         cancel: Arc::default(),
         sink: failures.clone(),
+        patient: Arc::default(),
     };
     execute(&steps, &Provenance::new(&text, Path::new(&folder)), &control)?;
     if let Some(failure) = failures.0.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -4,7 +4,6 @@ use super::report;
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Registry;
 use crate::provenance;
-use crate::resolve::absolute;
 use graph::catalog::Catalog;
 use graph::{Checked, Document};
 use std::fs;
@@ -38,6 +37,9 @@ impl Opened {
         if metadata.is_dir() {
             return Err(unreadable("it is a folder".into()).help("give the path of a graph in it"));
         }
+        if !metadata.is_file() {
+            return Err(unreadable("it is no regular file".into()));
+        }
         if metadata.len() > LARGEST {
             return Err(unreadable(format!(
                 "{} MB is more than any graph",
@@ -61,12 +63,11 @@ impl Opened {
             })?
         };
         let (mut document, _) = graph::parse(&text);
-        if let Some(base) = document
+        if let Some(home) = document
             .top("made")
-            .and_then(|made| made.get("base"))
-            .and_then(|base| base.as_str())
+            .and_then(|made| provenance::graph_folder(made, &folder))
         {
-            folder = absolute(&folder, base);
+            folder = home;
         }
         for assignment in set {
             let (target, value) = assignment.split_once('=').ok_or_else(|| {

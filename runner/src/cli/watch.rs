@@ -205,7 +205,7 @@ impl Sink for Bars {
                 }
                 bar.set_length(*total);
                 bar.set_position(*done);
-                bar.set_message(note.clone());
+                bar.set_message(report::plain(note).into_owned());
             }
             _ => {
                 if let Event::Done { node, .. } | Event::Failed { node, .. } | Event::Skipped { node, .. } = &event

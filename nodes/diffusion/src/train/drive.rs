@@ -25,6 +25,14 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
         resume(context, folder, &mut trainer);
     }
     let total = trainer.options().steps;
+    let ranks: Vec<usize> = trainer.modules().map(|(_, rank)| rank).collect();
+    let (least, most) = (ranks.iter().min().unwrap_or(&0), ranks.iter().max().unwrap_or(&0));
+    let ranks_text = if least == most {
+        format!("rank {most}")
+    } else {
+        format!("ranks {least} to {most}")
+    };
+    context.info(format!("{} modules learn with {ranks_text}", ranks.len()));
     context.progress(trainer.step_count(), total, "");
     let mut stopped = false;
     trainer.run(|trainer, progress| {
@@ -35,7 +43,9 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
         stopped = context.cancelled() && progress.step < total;
         let due = checkpoint_every > 0 && progress.step % checkpoint_every == 0 && progress.step < total;
         if let (true, Some(folder)) = (stopped || due, &folder) {
-            save(folder, trainer)?;
+            if let Err(error) = save(folder, trainer) {
+                context.warn(format!("{error}; the training goes on without this checkpoint"));
+            }
         }
         Ok(if stopped { Control::Stop } else { Control::Continue })
     })?;

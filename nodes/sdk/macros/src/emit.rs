@@ -123,6 +123,9 @@ fn descriptor(signature: &Signature) -> Vec<TokenStream> {
             parts.push(quote!(#text));
             parts.push(quote!(<#ty as ::sdk::Param>::SCHEMA));
             text = String::new();
+            if range.0.is_none() && range.1.is_none() {
+                parts.push(quote!(<#ty as ::sdk::Param>::BOUNDS));
+            }
             parts.push(quote!(if <#ty as ::sdk::Param>::NULLABLE { ",\"nullable\":true" } else { "" }));
             for (key, value) in [("default", default), ("min", &range.0), ("max", &range.1)] {
                 if let Some(value) = value {

@@ -1,0 +1,94 @@
+//! What the end of one node means for the others.
+
+use super::{Run, Standing};
+use crate::store::Record;
+use graph::catalog::NodeKind;
+use protocol::Event;
+use std::sync::PoisonError;
+
+impl Run<'_> {
+    /// A node could not do its work.
+    pub(super) fn failed(&mut self, index: usize, message: String, help: Option<String>) {
+        self.summary.failed += 1;
+        let node = self.id(index);
+        let ty = self.steps.checked.nodes[index].ty.name.clone();
+        self.control.sink.event(Event::Failed {
+            node: node.clone(),
+            ty,
+            message,
+            help,
+        });
+        self.lose(index, &node);
+    }
+
+    /// Everything below a failed node is lost; its siblings go on.
+    fn lose(&mut self, index: usize, because: &str) {
+        self.standing[index] = Standing::Lost;
+        let mut open = vec![index];
+        while let Some(index) = open.pop() {
+            let below: Vec<usize> = self.consumers[index]
+                .iter()
+                .chain(&self.waiters[index])
+                .copied()
+                .collect();
+            for node in below {
+                if matches!(self.standing[node], Standing::Waiting | Standing::Due) {
+                    self.standing[node] = Standing::Lost;
+                    self.summary.skipped += 1;
+                    let because = Some(because.to_owned());
+                    self.control.sink.event(Event::Skipped {
+                        node: self.id(node),
+                        because,
+                    });
+                    open.push(node);
+                }
+            }
+        }
+    }
+
+    pub(super) fn count_skipped(&mut self) {
+        for &index in &self.steps.checked.order {
+            let open = matches!(self.standing[index], Standing::Waiting | Standing::Due);
+            if self.steps.wanted[index] && open {
+                self.summary.skipped += 1;
+                self.control.sink.event(Event::Skipped {
+                    node: self.id(index),
+                    because: None,
+                });
+            }
+        }
+    }
+
+    /// A node is done with its inputs; values that nobody else needs leave memory.
+    pub(super) fn release_inputs(&mut self, index: usize) {
+        let mut sources: Vec<usize> = self.sources(index).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        for source in sources {
+            self.uses[source] = self.uses[source].saturating_sub(1);
+            if self.uses[source] == 0 {
+                self.values[source] = None;
+            }
+        }
+    }
+
+    /// The files of a saver that is not executed are claimed like those of one that is; gives the other claimant.
+    pub(super) fn claim(&self, index: usize, files: &[String]) -> Option<String> {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let node = self.id(index);
+        let mut claim = |file: &String| claims.entry(file.into()).or_insert_with(|| node.clone()).clone();
+        files.iter().map(&mut claim).find(|claimant| *claimant != node)
+    }
+
+    /// The files that a node wrote, if writing files is its work.
+    pub(super) fn written(&self, index: usize, record: &Record) -> Vec<String> {
+        if self.steps.kind(index) != NodeKind::Effect {
+            return Vec::new();
+        }
+        let files = self.steps.files(record).unwrap_or_default();
+        files
+            .into_iter()
+            .map(|entry| entry.path.to_string_lossy().into_owned())
+            .collect()
+    }
+}
