@@ -7,7 +7,7 @@ use std::path::Path;
 /// Saves pictures as PNG files, one for each: PREFIX_00001.png, PREFIX_00002.png, …
 ///
 /// Each file carries the graph that made it (`para run PICTURE.png` runs it again) and the hashes of the files it
-/// used. Files that para did not write are never replaced.
+/// used. Files that para did not write are never replaced, and one that somebody changed since is kept under another name.
 #[node("image/save", effect, outputs(files = "The written files"))]
 fn save(
     context: &Context,
