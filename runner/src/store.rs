@@ -126,7 +126,7 @@ impl Store {
         } else {
             sdk::atomic::write_fast
         };
-        Ok(write(&self.path("steps", key), &bytes)?)
+        write(&self.path("steps", key), &bytes).map_err(unwritable)
     }
 
     /// Forgets a step.
@@ -144,7 +144,7 @@ impl Store {
         let there = fs::metadata(&path).is_ok_and(|m| m.len() == bytes.len() as u64)
             && fs::read(&path).is_ok_and(|found| found == bytes);
         if !there {
-            sdk::atomic::write(&path, bytes)?;
+            sdk::atomic::write(&path, bytes).map_err(unwritable)?;
         }
         Ok(content)
     }
@@ -179,9 +179,17 @@ impl Store {
         let _ = fs::remove_dir_all(self.scratch(key));
     }
 
-    /// Where a copy of a plugin with this build id lies, or will.
-    pub fn plugin(&self, build: &str, extension: &str) -> PathBuf {
-        self.root.join("plugins").join(build).with_extension(extension)
+    /// Keeps a copy of the plugin with this build id; gives back where it lies.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn keep_plugin(&self, build: &str, extension: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let name = Path::new(build).with_extension(extension);
+        let path = self.root.join("plugins").join(name);
+        if fs::read(&path).ok().as_deref() != Some(bytes) {
+            sdk::atomic::write(&path, bytes).map_err(unwritable)?;
+        }
+        Ok(path)
     }
 
     fn mark(&self, file: &Path) -> PathBuf {
@@ -199,7 +207,7 @@ impl Store {
     /// # Errors
     /// Those of the file system.
     pub fn mark_written(&self, file: &Path, content: &str) -> Result<()> {
-        Ok(sdk::atomic::write_fast(&self.mark(file), content.as_bytes())?)
+        sdk::atomic::write_fast(&self.mark(file), content.as_bytes()).map_err(unwritable)
     }
 
     /// Waits until nobody else, in this process or another, works on the step with this key. The lock goes with
@@ -209,7 +217,7 @@ impl Store {
     /// Those of the file system; those of `wait`.
     pub fn lock<E: From<Failure>>(&self, key: &str, mut wait: impl FnMut() -> Result<(), E>) -> Result<Lock, E> {
         let path = self.path("locks", key);
-        let unusable = |e: std::io::Error| Failure::system(format!("cannot lock {}: {e}", path.display()));
+        let unusable = |e: std::io::Error| unwritable(sdk::Error::from(e).context(path.display()));
         let folder = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(folder).map_err(unusable)?;
         let file = fs::File::create(&path).map_err(unusable)?;
@@ -221,6 +229,10 @@ impl Store {
             }
         }
     }
+}
+
+fn unwritable(error: sdk::Error) -> Failure {
+    Failure::from(error).help("make room on the disk, or name another folder with --store or PARA_STORE")
 }
 
 #[cfg(test)]

@@ -200,8 +200,9 @@ impl Sink for Bars {
             } => {
                 let Some(bar) = bars.get(node) else { return };
                 if bar.length().is_none() {
-                    let style =
-                        ProgressStyle::with_template("  {spinner} {prefix:.24}  {bar:20} {pos}/{len}  {msg:.24}  {eta}");
+                    let style = ProgressStyle::with_template(
+                        "  {spinner} {prefix:.24}  {bar:20} {pos}/{len}  {msg:.24}  {eta}",
+                    );
                     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
                 }
                 bar.set_length(*total);

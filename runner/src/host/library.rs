@@ -7,7 +7,6 @@ use crate::failure::{Failure, Result};
 use crate::store::Store;
 use libloading::Library;
 use sdk::{NodeDef, Registrar, handshake};
-use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -15,14 +14,12 @@ use std::sync::Mutex;
 /// build of the same crate cannot change the file below a running process.
 pub(super) fn load(plugin: &Plugin, bytes: Option<Vec<u8>>, libraries: &Path, store: &Store) -> Result<Vec<NodeDef>> {
     let extension = plugin.file.extension().and_then(|e| e.to_str()).unwrap_or("so");
-    let copy = store.plugin(&plugin.build, extension);
     let bytes = bytes.ok_or_else(|| Failure::system(format!("{} failed to load before", plugin.file.display())))?;
-    if fs::read(&copy).ok().as_ref() != Some(&bytes) {
-        sdk::atomic::write(&copy, &bytes)?;
-    }
+    let copy = store.keep_plugin(&plugin.build, extension, &bytes)?;
     preload(libraries)?;
     let refused = |e: libloading::Error| {
-        let text = e.to_string();
+        // The loader's own words are the source of its error.
+        let text = sdk::Error::from(e).message().to_owned();
         let reason = if text.contains("undefined symbol") {
             "it was built against other versions or features of the shared libraries".to_owned()
         } else {
@@ -61,6 +58,7 @@ fn preload(libraries: &Path) -> Result<()> {
     }
     // SAFETY: our own library from our own folder; plugins built against another one were refused by its build id.
     let library = unsafe { Library::new(&path) }.map_err(|e| {
+        let e = sdk::Error::from(e);
         Failure::system(format!("cannot load {}: {e}", path.display()))
             .help("build everything together: cargo build --release --workspace")
     })?;
