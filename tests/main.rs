@@ -47,15 +47,9 @@ fn no_file_of_these_tests_is_forgotten() {
     let mut folder = "";
     for line in include_str!("main.rs").lines() {
         let line = line.trim().trim_start_matches("pub(crate) ");
-        if let Some(name) = line
-            .strip_prefix("mod ")
-            .and_then(|rest| rest.strip_suffix(" {"))
-        {
+        if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(" {")) {
             folder = name;
-        } else if let Some(name) = line
-            .strip_prefix("mod ")
-            .and_then(|rest| rest.strip_suffix(';'))
-        {
+        } else if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
             declared.push(format!("{folder}/{name}.rs"));
         }
     }
@@ -63,12 +57,7 @@ fn no_file_of_these_tests_is_forgotten() {
     let mut found: Vec<String> = support::project::files_below(root)
         .iter()
         .filter(|file| file.extension().is_some_and(|e| e == "rs"))
-        .map(|file| {
-            file.strip_prefix(root)
-                .unwrap()
-                .to_string_lossy()
-                .into_owned()
-        })
+        .map(|file| file.strip_prefix(root).unwrap().to_string_lossy().into_owned())
         .filter(|file| file != "main.rs")
         .collect();
     declared.sort();

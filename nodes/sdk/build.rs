@@ -2,10 +2,7 @@
 //! changes its Rust ABI or its arithmetic and that the linker would not notice by itself. The compiler,
 //! target, profile, flags, features, and all source text count; the folder it is built in does not.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "cargo reads a build script's standard output"
-)]
+#![allow(clippy::print_stdout, reason = "cargo reads a build script's standard output")]
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -29,14 +26,7 @@ fn main() -> io::Result<()> {
         .to_owned();
     parts.push(("rustc".into(), version));
     for (key, value) in env::vars() {
-        let counts = [
-            "TARGET",
-            "PROFILE",
-            "OPT_LEVEL",
-            "DEBUG",
-            "CARGO_PKG_VERSION",
-        ]
-        .contains(&key.as_str());
+        let counts = ["TARGET", "PROFILE", "OPT_LEVEL", "DEBUG", "CARGO_PKG_VERSION"].contains(&key.as_str());
         if counts || key.starts_with("CARGO_FEATURE_") || key == "DEP_SDK_BUILD_ID" {
             parts.push((key, value.into_bytes()));
         }
@@ -46,8 +36,7 @@ fn main() -> io::Result<()> {
     // The graph crate and the macros are part of sdk's interface; they lie beside it in the workspace.
     for folder in ["src", "macros/src", "../../runner/graph/src"] {
         let folder = root.join(folder);
-        let belongs =
-            root.file_name().is_some_and(|n| n == "sdk") || folder.ends_with("diffusion/src");
+        let belongs = root.file_name().is_some_and(|n| n == "sdk") || folder.ends_with("diffusion/src");
         if folder.is_dir() && belongs {
             println!("cargo::rerun-if-changed={}", folder.display());
             read_sources(&root, &folder, &mut parts)?;
@@ -85,11 +74,7 @@ fn read_sources(root: &Path, folder: &Path, parts: &mut Vec<(String, Vec<u8>)>) 
         if path.is_dir() {
             read_sources(root, &path, parts)?;
         } else {
-            let name = path
-                .strip_prefix(root)
-                .unwrap_or(&path)
-                .display()
-                .to_string();
+            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
             parts.push((name, fs::read(&path)?));
         }
     }

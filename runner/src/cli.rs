@@ -77,13 +77,13 @@ pub fn main() -> ExitCode {
         Command::Adapter(command) => adapter::run(&cli.global, command),
     }));
     let failure = match result {
-        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Ok(())) => match report::all_written() {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(failure) => failure,
+        },
         Ok(Err(failure)) => failure,
-        Err(payload) => Failure::new(
-            Kind::Bug,
-            format!("para itself failed: {}", panic::describe(payload)),
-        )
-        .help("please report this with the graph and the command"),
+        Err(payload) => Failure::new(Kind::Bug, format!("para itself failed: {}", panic::describe(payload)))
+            .help("please report this with the graph and the command"),
     };
     report::failure(&failure);
     ExitCode::from(failure.kind.exit_code())
@@ -102,17 +102,14 @@ fn mistaken(told: &clap::Error) -> ExitCode {
 impl Global {
     /// The node types that are here, with warnings about files that were refused.
     fn registry(&self) -> Result<Registry> {
-        let program = std::env::current_exe()
-            .map_err(|e| Failure::system(format!("cannot find my own file: {e}")))?;
+        let program = std::env::current_exe().map_err(|e| Failure::system(format!("cannot find my own file: {e}")))?;
         let home = program.parent().unwrap_or(Path::new(".")).to_owned();
         let mut extra = self.plugins.clone();
         if let Some(list) = std::env::var_os("PARA_PLUGINS") {
             extra.extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
         }
         let registry = Registry::discover(&home, &extra)?;
-        for refusal in registry.refused() {
-            report::warning(&refusal.to_string(), Some(&refusal.help));
-        }
+        report::refusals(registry.refused());
         Ok(registry)
     }
 

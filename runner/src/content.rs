@@ -35,7 +35,8 @@ impl Contents {
         }
     }
 
-    /// The hash of a file's bytes, or of a folder's tree (names relative to it, in order; hidden files do not count).
+    /// The hash of a file's bytes, or of a folder's tree: names relative to it, in order. Hidden files and
+    /// documentation (`*.md`) do not count.
     ///
     /// # Errors
     /// When something cannot be read.
@@ -44,6 +45,8 @@ impl Contents {
         if !metadata.is_dir() {
             return self.file(path, &metadata);
         }
+        // From here on an error is about a file inside, and names it.
+        let named = |file: &Path, e: io::Error| io::Error::other(format!("{}: {e}", file.display()));
         let mut files = Vec::new();
         list(path, &mut files)?;
         files.sort();
@@ -52,12 +55,16 @@ impl Contents {
             let name = file.strip_prefix(path).unwrap_or(&file);
             tree.update(name.as_os_str().as_encoded_bytes());
             tree.update(b"\0");
-            tree.update(self.file(&file, &fs::metadata(&file)?)?.as_bytes());
+            let metadata = fs::metadata(&file).map_err(|e| named(&file, e))?;
+            tree.update(self.file(&file, &metadata).map_err(|e| named(&file, e))?.as_bytes());
         }
         Ok(tree.finalize().to_hex().to_string())
     }
 
     fn file(&self, path: &Path, metadata: &Metadata) -> io::Result<String> {
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is neither a file nor a folder"));
+        }
         let modified = metadata.modified()?;
         let size = metadata.len();
         let changed = changed(metadata, modified);
@@ -146,11 +153,13 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         }
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().ends_with(b".md") {
                 continue;
             }
             let path = entry.path();
-            if fs::metadata(&path)?.is_dir() {
+            // A dangling link is found out when it is hashed.
+            if fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
                 open.push((path, depth + 1));
             } else {
                 files.push(path);
@@ -168,10 +177,7 @@ mod tests {
     fn content_counts_and_age_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let contents = Contents::at(folder.path().join(".memo.json"));
-        let (tree, file) = (
-            folder.path().join("model"),
-            folder.path().join("model/unet/a.bin"),
-        );
+        let (tree, file) = (folder.path().join("model"), folder.path().join("model/unet/a.bin"));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "one").unwrap();
         let first = contents.of(&tree).unwrap();

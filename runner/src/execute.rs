@@ -15,7 +15,7 @@ use protocol::{Event, Level, Summary};
 use sdk::Value;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use worker::{Given, Outcome, Task, TaskError};
@@ -32,6 +32,8 @@ pub struct Control {
     pub cancel: Arc<AtomicBool>,
     /// Where events go.
     pub sink: Arc<dyn Sink>,
+    /// Counts running nodes that keep checkpoints: worth waiting for after `cancel`.
+    pub patient: Arc<AtomicUsize>,
 }
 
 /// How often a run starts over because a stored value turned out to be damaged.
@@ -62,10 +64,10 @@ pub fn execute(steps: &Steps<'_>, provenance: &Provenance, control: &Control) ->
             break;
         }
         if attempt == RESTARTS {
-            return Err(Failure::system(
-                "results in the store are damaged as fast as they are written",
-            )
-            .help("check the disk, or name another store with --store"));
+            return Err(
+                Failure::system("results in the store are damaged as fast as they are written")
+                    .help("check the disk, or name another store with --store"),
+            );
         }
         let text = "a result in the store was damaged; it is made again".into();
         control.sink.event(Event::Log {
@@ -182,9 +184,7 @@ impl<'a> Run<'a> {
 
     /// Runs to the end; says whether a damaged value was met.
     fn run(&mut self) -> Result<bool> {
-        let lanes = std::thread::available_parallelism()
-            .map_or(2, usize::from)
-            .max(2);
+        let lanes = std::thread::available_parallelism().map_or(2, usize::from).max(2);
         std::thread::scope(|scope| -> Result<()> {
             let (to_workers, tasks) = crossbeam_channel::unbounded::<Task<'a>>();
             let (done, results) = crossbeam_channel::unbounded::<Outcome>();
@@ -208,9 +208,7 @@ impl<'a> Run<'a> {
                 {
                     if self.standing[index] == Standing::Due {
                         let task = self.task(index)?;
-                        to_workers
-                            .send(task)
-                            .map_err(|_| bug("the workers are gone"))?;
+                        to_workers.send(task).map_err(|_| bug("the workers are gone"))?;
                         running += 1;
                     }
                 }
@@ -238,29 +236,30 @@ impl<'a> Run<'a> {
             if self.standing[index] != Standing::Waiting || self.stopping() {
                 continue;
             }
-            let key = self.steps.key(index, |node, output| {
-                self.contents[node].get(output).cloned()
-            });
-            let key =
-                key.ok_or_else(|| bug("a node was looked up before its inputs were known"))?;
+            let key = self
+                .steps
+                .key(index, |node, output| self.contents[node].get(output).cloned());
+            let key = key.ok_or_else(|| bug("a node was looked up before its inputs were known"))?;
             let state = self.steps.look_up(index, &key);
             self.keys[index] = Some(key.clone());
             match state {
                 State::Hit(record) => {
-                    self.summary.cached += 1;
                     let files = self.written(index, &record);
+                    if let Some(other) = self.claim(index, &files) {
+                        let message = format!("{} is also written by node `{other}` of this graph", files.join(", "));
+                        self.failed(
+                            index,
+                            message,
+                            Some("choose another name or folder in the node's parameters".into()),
+                        );
+                        continue;
+                    }
+                    self.summary.cached += 1;
                     self.control.sink.event(Event::Cached {
                         node: self.id(index),
                         files,
                     });
-                    self.known(
-                        index,
-                        record
-                            .outputs
-                            .into_iter()
-                            .map(|output| output.content)
-                            .collect(),
-                    );
+                    self.known(index, record.outputs.into_iter().map(|output| output.content).collect());
                     // A model that is known may still have to be loaded, and needs its inputs then.
                     if self.steps.kind(index) != NodeKind::Lazy {
                         self.release_inputs(index);
@@ -269,10 +268,7 @@ impl<'a> Run<'a> {
                 State::Miss(_) if self.steps.kind(index) == NodeKind::Lazy => {
                     // Its identity is known before it is made, so what lies below can be looked up at once.
                     let ports = &self.steps.checked.nodes[index].ty.outputs;
-                    self.contents[index] = ports
-                        .iter()
-                        .map(|port| key::memory_output(&key, &port.name))
-                        .collect();
+                    self.contents[index] = ports.iter().map(|port| key::memory_output(&key, &port.name)).collect();
                     self.want(index);
                     self.announce(index);
                 }
@@ -304,10 +300,7 @@ impl<'a> Run<'a> {
         let mut open = vec![index];
         while let Some(index) = open.pop() {
             self.standing[index] = Standing::Due;
-            let mut models: Vec<usize> = self
-                .sources(index)
-                .filter(|&source| self.must_load(source))
-                .collect();
+            let mut models: Vec<usize> = self.sources(index).filter(|&source| self.must_load(source)).collect();
             models.sort_unstable();
             models.dedup();
             self.awaited[index] = models.len();
@@ -329,18 +322,13 @@ impl<'a> Run<'a> {
 
     fn sources(&self, index: usize) -> impl Iterator<Item = usize> + '_ {
         let inputs = &self.steps.checked.nodes[index].inputs;
-        inputs
-            .iter()
-            .flat_map(|input| &input.links)
-            .map(|link| link.node)
+        inputs.iter().flat_map(|input| &input.links).map(|link| link.node)
     }
 
     fn task(&self, index: usize) -> Result<Task<'a>> {
         let steps = self.steps;
         let node = &steps.checked.nodes[index];
-        let step = steps
-            .step(index)
-            .ok_or_else(|| bug("a node outside the run"))?;
+        let step = steps.step(index).ok_or_else(|| bug("a node outside the run"))?;
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
             let mut given = Vec::with_capacity(input.links.len());
@@ -365,45 +353,38 @@ impl<'a> Run<'a> {
             step,
             key: self.keys[index].clone().unwrap_or_default(),
             inputs,
-            session: steps.session,
+            steps,
             cancel: self.control.cancel.clone(),
             sink: self.control.sink.clone(),
+            patient: self.control.patient.clone(),
             claims: self.claims.clone(),
             provenance: self.provenance.of(steps, index),
         })
     }
 
     fn take(&mut self, outcome: Outcome) {
-        let Outcome {
-            index,
-            seconds,
-            result,
-        } = outcome;
+        let Outcome { index, seconds, result } = outcome;
         let node = self.id(index);
         match result {
             Ok(output) => {
                 let lazy = self.steps.kind(index) == NodeKind::Lazy;
-                self.values[index] = (self.uses[index] > 0).then_some(output.values);
+                self.values[index] = output.values.filter(|_| self.uses[index] > 0);
                 if lazy {
                     self.summary.loaded += 1;
                     self.control.sink.event(Event::Loaded { node, seconds });
                     self.standing[index] = Standing::Known;
                 } else {
-                    self.summary.executed += 1;
                     let files = self.written(index, &output.record);
-                    self.control.sink.event(Event::Done {
-                        node,
-                        seconds,
-                        files,
-                    });
+                    if output.executed {
+                        self.summary.executed += 1;
+                        self.control.sink.event(Event::Done { node, seconds, files });
+                    } else {
+                        self.summary.cached += 1;
+                        self.control.sink.event(Event::Cached { node, files });
+                    }
                     self.known(
                         index,
-                        output
-                            .record
-                            .outputs
-                            .into_iter()
-                            .map(|output| output.content)
-                            .collect(),
+                        output.record.outputs.into_iter().map(|output| output.content).collect(),
                     );
                 }
                 for waiter in std::mem::take(&mut self.waiters[index]) {
@@ -419,8 +400,7 @@ impl<'a> Run<'a> {
             }
             Err(TaskError::Damaged(content)) => {
                 // Whoever made it is forgotten, so that the next attempt makes it again.
-                let makers = (0..self.contents.len())
-                    .filter(|&maker| self.contents[maker].contains(&content));
+                let makers = (0..self.contents.len()).filter(|&maker| self.contents[maker].contains(&content));
                 for key in makers.filter_map(|maker| self.keys[maker].as_ref()) {
                     self.steps.session.store.forget(key);
                 }

@@ -64,27 +64,16 @@ impl Registry {
         let shared = inspect::shared_build(home);
         let mut files: Vec<(PathBuf, bool)> = Vec::new();
         for folder in [home.to_owned(), home.join("plugins")] {
-            files.extend(
-                plugin_files(&folder, true)
-                    .into_iter()
-                    .map(|file| (file, false)),
-            );
+            files.extend(plugin_files(&folder, true).into_iter().map(|file| (file, false)));
         }
         for path in extra {
             if path.is_dir() {
-                files.extend(
-                    plugin_files(path, false)
-                        .into_iter()
-                        .map(|file| (file, true)),
-                );
+                files.extend(plugin_files(path, false).into_iter().map(|file| (file, true)));
             } else if path.is_file() {
                 files.push((path.clone(), true));
             } else {
-                return Err(Failure::user(format!(
-                    "no plugin file or folder at {}",
-                    path.display()
-                ))
-                .help("PARA_PLUGINS and --plugins take files and folders of built node crates"));
+                return Err(Failure::user(format!("no plugin file or folder at {}", path.display()))
+                    .help("PARA_PLUGINS and --plugins take files and folders of built node crates"));
             }
         }
         for (file, named) in files {
@@ -107,8 +96,7 @@ impl Registry {
             .iter()
             .map(|node| serde_json::from_str(node.json))
             .collect::<Result<Vec<NodeType>, _>>();
-        let types =
-            types.map_err(|e| Failure::new(Kind::Bug, format!("descriptor of a node: {e}")))?;
+        let types = types.map_err(|e| Failure::new(Kind::Bug, format!("descriptor of a node: {e}")))?;
         registry.own(Plugin {
             name: "builtin".into(),
             version: String::new(),
@@ -181,12 +169,8 @@ impl Registry {
     /// Who implements a node type.
     pub fn implementation(&self, ty: &Arc<NodeType>) -> Result<Implementation> {
         let plugin = self.owner.get(&ty.name).cloned();
-        let plugin = plugin
-            .ok_or_else(|| Failure::new(Kind::Bug, format!("nobody implements {}", ty.name)))?;
-        Ok(Implementation {
-            ty: ty.clone(),
-            plugin,
-        })
+        let plugin = plugin.ok_or_else(|| Failure::new(Kind::Bug, format!("nobody implements {}", ty.name)))?;
+        Ok(Implementation { ty: ty.clone(), plugin })
     }
 
     /// Loads the plugin of a node type, if it is not, and gives its code.
@@ -195,10 +179,7 @@ impl Registry {
     /// When the system's loader refuses the file.
     pub fn load(&self, implementation: &Implementation, store: &Store) -> Result<Loaded> {
         let plugin = &implementation.plugin;
-        let mut loaded = plugin
-            .loaded
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut loaded = plugin.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let nodes = match &*loaded {
             Some(nodes) => nodes.clone(),
             None => {
@@ -212,10 +193,7 @@ impl Registry {
                 nodes
             }
         };
-        let index = plugin
-            .nodes
-            .iter()
-            .position(|ty| ty.name == implementation.ty.name);
+        let index = plugin.nodes.iter().position(|ty| ty.name == implementation.ty.name);
         match index.filter(|&index| index < nodes.len()) {
             Some(index) => Ok(Loaded { nodes, index }),
             None => Err(Failure::system(format!(
@@ -251,17 +229,11 @@ fn plugin_files(folder: &Path, ours: bool) -> Vec<PathBuf> {
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let prefix = format!("{prefix}node_");
     let is_plugin = |path: &PathBuf| {
-        let name = path
-            .file_name()
-            .and_then(|n| n.to_str())
-            .unwrap_or_default();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         name.ends_with(suffix) && !name.starts_with('.') && (!ours || name.starts_with(&prefix))
     };
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries
-        .map(|entry| entry.path())
-        .filter(is_plugin)
-        .collect();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(is_plugin).collect();
     files.sort();
     files
 }

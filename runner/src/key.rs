@@ -46,9 +46,7 @@ pub fn step(
 
 /// The content key of an output that lives in memory only.
 pub fn memory_output(step: &str, port: &str) -> String {
-    blake3::hash(format!("{step}.{port}").as_bytes())
-        .to_hex()
-        .to_string()
+    blake3::hash(format!("{step}.{port}").as_bytes()).to_hex().to_string()
 }
 
 /// A number as the same text however it was written: `1`, `1.0` and `1e0` are one learning rate.

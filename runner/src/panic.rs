@@ -10,9 +10,7 @@ thread_local! {
 /// Remembers where a panic happened instead of printing it. Panics of the engine itself surface as bugs in `main`.
 pub fn install_hook() {
     std::panic::set_hook(Box::new(|info| {
-        let place = info
-            .location()
-            .map(|l| format!("{}:{}", l.file(), l.line()));
+        let place = info.location().map(|l| format!("{}:{}", l.file(), l.line()));
         PLACE.with(|cell| *cell.borrow_mut() = place);
     }));
 }

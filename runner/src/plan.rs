@@ -39,19 +39,12 @@ pub fn plan(steps: &Steps<'_>) -> Vec<Line> {
     // Of a node whose content is not known yet: the node that will decide it.
     let mut decided_by: Vec<usize> = (0..count).collect();
     for &index in checked.order.iter().filter(|&&index| steps.wanted[index]) {
-        let key = steps.key(index, |node, output| {
-            contents[node].as_ref()?.get(output).cloned()
-        });
+        let key = steps.key(index, |node, output| contents[node].as_ref()?.get(output).cloned());
         let lazy = steps.kind(index) == NodeKind::Lazy;
         let forecast = match key {
             None => {
-                let links = checked.nodes[index]
-                    .inputs
-                    .iter()
-                    .flat_map(|input| &input.links);
-                let open = links
-                    .map(|link| link.node)
-                    .find(|&node| contents[node].is_none());
+                let links = checked.nodes[index].inputs.iter().flat_map(|input| &input.links);
+                let open = links.map(|link| link.node).find(|&node| contents[node].is_none());
                 decided_by[index] = open.map_or(index, |node| decided_by[node]);
                 Forecast::DependsOn(checked.nodes[decided_by[index]].id.clone())
             }
@@ -59,21 +52,11 @@ pub fn plan(steps: &Steps<'_>) -> Vec<Line> {
                 let ports = || checked.nodes[index].ty.outputs.iter();
                 match steps.look_up(index, &key) {
                     State::Hit(record) => {
-                        contents[index] = Some(
-                            record
-                                .outputs
-                                .into_iter()
-                                .map(|output| output.content)
-                                .collect(),
-                        );
+                        contents[index] = Some(record.outputs.into_iter().map(|output| output.content).collect());
                         Forecast::Hit
                     }
                     State::Miss(why) if lazy => {
-                        contents[index] = Some(
-                            ports()
-                                .map(|port| key::memory_output(&key, &port.name))
-                                .collect(),
-                        );
+                        contents[index] = Some(ports().map(|port| key::memory_output(&key, &port.name)).collect());
                         Forecast::Miss(why)
                     }
                     State::Miss(why) => Forecast::Miss(why),
@@ -112,11 +95,7 @@ fn settle_models(steps: &Steps<'_>, forecasts: &mut [Option<Forecast>]) {
             };
         }
         if !matches!(forecast, Forecast::Hit | Forecast::NotNeeded) {
-            for link in checked.nodes[index]
-                .inputs
-                .iter()
-                .flat_map(|input| &input.links)
-            {
+            for link in checked.nodes[index].inputs.iter().flat_map(|input| &input.links) {
                 needed[link.node] = true;
             }
         }

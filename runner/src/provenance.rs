@@ -1,9 +1,8 @@
 //! Graphs inside pictures: what a PNG says about how it was made, and reading it back.
 
-use crate::resolve::Steps;
+use crate::resolve::{Steps, absolute};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,18 +38,8 @@ impl Provenance {
         // Only nodes that write files ask for it, and the walk upwards is not free.
         if steps.kind(index) == graph::catalog::NodeKind::Effect {
             let above = steps.checked.upstream(&[index]);
-            for (node, _) in steps
-                .checked
-                .nodes
-                .iter()
-                .zip(above)
-                .filter(|(_, above)| *above)
-            {
-                let Some(step) = steps
-                    .checked
-                    .find(&node.id)
-                    .and_then(|index| steps.step(index))
-                else {
+            for (node, _) in steps.checked.nodes.iter().zip(above).filter(|(_, above)| *above) {
+                let Some(step) = steps.checked.find(&node.id).and_then(|index| steps.step(index)) else {
                     continue;
                 };
                 for (param, content) in &step.contents {
@@ -74,8 +63,9 @@ impl Made {
         };
         let mut made = Map::new();
         made.insert("para".into(), env!("CARGO_PKG_VERSION").into());
-        if let Some(base) = relative(folder, &self.folder) {
+        if let (Some(base), Some(place)) = (relative(folder, &self.folder), relative(&self.folder, folder)) {
             made.insert("base".into(), base.into());
+            made.insert("place".into(), place.into());
         }
         made.insert("used".into(), json!(*self.used));
         graph.insert("made".into(), Json::Object(made));
@@ -83,12 +73,17 @@ impl Made {
     }
 }
 
+/// The folder that a picture's graph was in, seen from the folder where the picture lies now; none when the
+/// picture was moved elsewhere, where following the way back would lead to a stranger's folder.
+pub fn graph_folder(made: &Json, folder: &Path) -> Option<PathBuf> {
+    let part = |key: &str| made.get(key).and_then(Json::as_str);
+    let home = absolute(folder, part("base")?);
+    (absolute(&home, part("place")?) == folder).then_some(home)
+}
+
 /// The way from one folder to another; none when they share no root.
 fn relative(from: &Path, to: &Path) -> Option<String> {
-    let (from, to) = (
-        std::path::absolute(from).ok()?,
-        std::path::absolute(to).ok()?,
-    );
+    let (from, to) = (std::path::absolute(from).ok()?, std::path::absolute(to).ok()?);
     let shared = from
         .components()
         .zip(to.components())
@@ -103,11 +98,7 @@ fn relative(from: &Path, to: &Path) -> Option<String> {
         .skip(shared)
         .map(|part| part.as_os_str().to_string_lossy().into_owned());
     let way: Vec<String> = up.chain(down).collect();
-    Some(if way.is_empty() {
-        ".".into()
-    } else {
-        way.join("/")
-    })
+    Some(if way.is_empty() { ".".into() } else { way.join("/") })
 }
 
 /// The graph in a PNG's bytes.
@@ -119,41 +110,29 @@ pub fn graph_in_png(bytes: &[u8]) -> Result<String, String> {
         .read_info()
         .map_err(|e| format!("it is a damaged PNG ({e})"))?;
     let found = |info: &png::Info<'_>| {
-        let chunk = info
-            .utf8_text
-            .iter()
-            .find(|chunk| chunk.keyword == KEYWORD)?;
-        Some(
-            chunk
-                .get_text()
-                .map_err(|e| format!("its graph is damaged ({e})")),
-        )
+        let chunk = info.utf8_text.iter().find(|chunk| chunk.keyword == KEYWORD)?;
+        Some(chunk.get_text().map_err(|e| format!("its graph is damaged ({e})")))
     };
     if let Some(text) = found(reader.info()) {
         return text;
     }
     // Other programs move text behind the picture.
-    reader
-        .finish()
-        .map_err(|e| format!("it is a damaged PNG ({e})"))?;
+    reader.finish().map_err(|e| format!("it is a damaged PNG ({e})"))?;
     found(reader.info()).unwrap_or_else(|| Err("it is a picture without a graph in it".into()))
 }
 
-/// Whether a file carries our mark, so that it may be written over though this store never saw it.
-pub fn is_ours(file: &Path) -> bool {
-    let Ok(bytes) = fs::read(file) else {
-        return false;
-    };
+/// Whether a file's bytes carry our mark, so that it may be written over though this store never saw it.
+pub fn is_ours(bytes: &[u8]) -> bool {
     if bytes.starts_with(b"\x89PNG") {
-        return graph_in_png(&bytes).is_ok();
+        return graph_in_png(bytes).is_ok();
     }
-    let header = bytes
-        .get(..8)
-        .and_then(|b| b.try_into().ok())
-        .map(u64::from_le_bytes);
+    let header = bytes.get(..8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
     let header = header.and_then(|n| bytes.get(8..8usize.checked_add(usize::try_from(n).ok()?)?));
     let header = header.and_then(|json| serde_json::from_slice::<Json>(json).ok());
-    header.is_some_and(|header| header.pointer("/__metadata__/para.version").is_some())
+    let metadata = header
+        .as_ref()
+        .and_then(|header| header.get("__metadata__")?.as_object());
+    metadata.is_some_and(|entries| entries.keys().any(|key| key.starts_with("para.")))
 }
 
 #[cfg(test)]
@@ -161,15 +140,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_moved_picture_does_not_lead_back() {
+        let made = json!({"base": "..", "place": "out"});
+        assert_eq!(
+            graph_folder(&made, Path::new("/a/graphs/out")),
+            Some("/a/graphs".into())
+        );
+        assert_eq!(graph_folder(&made, Path::new("/home/me/Downloads")), None);
+        let made = json!({"base": "../../graphs", "place": "../x/y"});
+        assert_eq!(graph_folder(&made, Path::new("/a/x/y")), Some("/a/graphs".into()));
+    }
+
+    #[test]
     fn the_way_from_one_folder_to_another() {
         assert_eq!(
             relative(Path::new("/a/graphs/out"), Path::new("/a/graphs")).unwrap(),
             ".."
         );
-        assert_eq!(
-            relative(Path::new("/a/x"), Path::new("/a/y/z")).unwrap(),
-            "../y/z"
-        );
+        assert_eq!(relative(Path::new("/a/x"), Path::new("/a/y/z")).unwrap(), "../y/z");
         assert_eq!(relative(Path::new("/a"), Path::new("/a")).unwrap(), ".");
     }
 }

@@ -79,6 +79,12 @@ impl<'a> Steps<'a> {
         let wanted = wanted(checked, targets)?;
         let mut hashes: HashMap<PathBuf, std::io::Result<String>> = HashMap::new();
         let mut missing = Vec::new();
+        if folder.to_str().is_none() {
+            return Err(
+                Failure::user(format!("the folder {} has a name that is not UTF-8", folder.display()))
+                    .help("rename the folder, or copy the graph elsewhere"),
+            );
+        }
         let mut steps = Vec::with_capacity(checked.nodes.len());
         for (node, &wanted) in checked.nodes.iter().zip(&wanted) {
             if !wanted {
@@ -97,27 +103,15 @@ impl<'a> Steps<'a> {
                 }
                 let path = absolute(folder, text);
                 if is_input {
-                    let hash = hashes
-                        .entry(path.clone())
-                        .or_insert_with(|| session.contents.of(&path));
+                    let hash = hashes.entry(path.clone()).or_insert_with(|| session.contents.of(&path));
                     match hash {
                         Ok(hash) => {
                             contents.insert(param.name.clone(), hash.clone());
                         }
-                        Err(error) => missing.push(not_there(
-                            &node.id,
-                            &node.ty.name,
-                            &param.name,
-                            text,
-                            &path,
-                            error,
-                        )),
+                        Err(error) => missing.push(not_there(&node.id, &node.ty.name, &param.name, text, &path, error)),
                     }
                 }
-                params.insert(
-                    param.name.clone(),
-                    Json::String(path.to_string_lossy().into_owned()),
-                );
+                params.insert(param.name.clone(), Json::String(path.to_string_lossy().into_owned()));
             }
             let implementation = session.registry.implementation(&node.ty)?;
             steps.push(Some(Step {
@@ -152,20 +146,13 @@ impl<'a> Steps<'a> {
     }
 
     /// The key of node `index`, once the content keys of all values linked to it are known.
-    pub fn key(
-        &self,
-        index: usize,
-        content: impl Fn(usize, usize) -> Option<String>,
-    ) -> Option<String> {
+    pub fn key(&self, index: usize, content: impl Fn(usize, usize) -> Option<String>) -> Option<String> {
         let step = self.step(index)?;
         let node = &self.checked.nodes[index];
         let mut owned: Vec<(&str, Vec<String>)> = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
-            let contents: Option<Vec<String>> = input
-                .links
-                .iter()
-                .map(|link| content(link.node, link.output))
-                .collect();
+            let contents: Option<Vec<String>> =
+                input.links.iter().map(|link| content(link.node, link.output)).collect();
             owned.push((&input.port, contents?));
         }
         let inputs: Vec<(&str, Vec<&str>)> = owned
@@ -197,7 +184,10 @@ impl<'a> Steps<'a> {
         if self.kind(index) != NodeKind::Effect {
             return State::Hit(record);
         }
-        for entry in self.files(&record) {
+        let Some(files) = self.files(&record) else {
+            return State::Miss("the list of its files is damaged".into());
+        };
+        for entry in files {
             match std::fs::read(&entry.path) {
                 Ok(bytes) if blake3::hash(&bytes).to_hex().as_str() == entry.blake3 => {}
                 Ok(_) => return State::Miss(format!("{} was changed", entry.path.display())),
@@ -207,17 +197,14 @@ impl<'a> Steps<'a> {
         State::Hit(record)
     }
 
-    /// The files that a step wrote, by its record.
-    pub fn files(&self, record: &Record) -> Vec<sdk::FileEntry> {
-        let outputs = record
-            .outputs
-            .iter()
-            .filter(|output| output.ty == Files::NAME);
-        let bytes = outputs.filter_map(|output| self.session.store.read(&output.content).ok());
-        bytes
-            .filter_map(|bytes| Files::decode(&bytes).ok())
-            .flat_map(|files| files.items)
-            .collect()
+    /// The files that a step wrote, by its record; none when the store's list of them is damaged.
+    pub fn files(&self, record: &Record) -> Option<Vec<sdk::FileEntry>> {
+        let mut all = Vec::new();
+        for output in record.outputs.iter().filter(|output| output.ty == Files::NAME) {
+            let bytes = self.session.store.read(&output.content).ok()?;
+            all.extend(Files::decode(&bytes).ok()?.items);
+        }
+        Some(all)
     }
 }
 
@@ -228,12 +215,7 @@ fn wanted(checked: &Checked, targets: &[String]) -> Result<Vec<bool>> {
     let mut indices = Vec::new();
     for target in targets {
         let index = checked.find(target).ok_or_else(|| {
-            let ids: Vec<&str> = checked
-                .nodes
-                .iter()
-                .take(20)
-                .map(|node| node.id.as_str())
-                .collect();
+            let ids: Vec<&str> = checked.nodes.iter().take(20).map(|node| node.id.as_str()).collect();
             Failure::user(format!("--target {target}: no such node in the graph"))
                 .help(format!("the nodes are {}", ids.join(", ")))
         })?;
@@ -260,15 +242,9 @@ pub fn absolute(folder: &Path, text: &str) -> PathBuf {
     clean
 }
 
-fn not_there(
-    node: &str,
-    ty: &str,
-    param: &str,
-    text: &str,
-    path: &Path,
-    error: &std::io::Error,
-) -> String {
-    let mut message = if error.kind() == std::io::ErrorKind::NotFound {
+fn not_there(node: &str, ty: &str, param: &str, text: &str, path: &Path, error: &std::io::Error) -> String {
+    let absent = error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink();
+    let mut message = if absent {
         format!(
             "node `{node}` ({ty}): parameter `{param}` names {text}, which does not exist (looked for {})",
             path.display()
@@ -279,11 +255,10 @@ fn not_there(
             path.display()
         )
     };
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    if !absent {
+        return message;
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let siblings = path
         .parent()
         .and_then(|p| std::fs::read_dir(p).ok())

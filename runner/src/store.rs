@@ -40,6 +40,20 @@ pub struct Output {
     pub size: Option<u64>,
 }
 
+/// The right to work on a step.
+pub struct Lock {
+    _file: fs::File,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Whoever waits for the removed file gets it and finds the step's record; a new file is another lock, and
+        // its holder finds the record too.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 /// Why a stored value cannot be used.
 #[derive(Clone, Debug)]
 pub struct Damaged {
@@ -74,8 +88,7 @@ impl Store {
         }
         use etcetera::BaseStrategy;
         let dirs = etcetera::choose_base_strategy().map_err(|_| {
-            Failure::user("there is no home folder to keep results in")
-                .help("name a folder with --store or PARA_STORE")
+            Failure::user("there is no home folder to keep results in").help("name a folder with --store or PARA_STORE")
         })?;
         Ok(dirs.cache_dir().join("para"))
     }
@@ -86,10 +99,7 @@ impl Store {
     }
 
     fn path(&self, room: &str, name: &str) -> PathBuf {
-        self.root
-            .join(room)
-            .join(&name[..2.min(name.len())])
-            .join(name)
+        self.root.join(room).join(&name[..2.min(name.len())]).join(name)
     }
 
     /// What the step with this key gave, if all of it is still there.
@@ -98,8 +108,7 @@ impl Store {
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         let there = |output: &Output| {
             output.size.is_none_or(|size| {
-                fs::metadata(self.path("values", &output.content))
-                    .is_ok_and(|found| found.len() == size)
+                fs::metadata(self.path("values", &output.content)).is_ok_and(|found| found.len() == size)
             })
         };
         record.outputs.iter().all(there).then_some(record)
@@ -111,8 +120,7 @@ impl Store {
     /// # Errors
     /// Those of the file system.
     pub fn remember(&self, key: &str, record: &Record, durable: bool) -> Result<()> {
-        let bytes =
-            serde_json::to_vec_pretty(record).map_err(|e| Failure::system(e.to_string()))?;
+        let bytes = serde_json::to_vec_pretty(record).map_err(|e| Failure::system(e.to_string()))?;
         let write = if durable {
             sdk::atomic::write
         } else {
@@ -185,30 +193,46 @@ impl Store {
     }
 
     fn mark(&self, file: &Path) -> PathBuf {
-        let name = blake3::hash(file.as_os_str().as_encoded_bytes())
-            .to_hex()
-            .to_string();
+        let name = blake3::hash(file.as_os_str().as_encoded_bytes()).to_hex().to_string();
         self.path("written", &name)
     }
 
-    /// Whether `file` was written by a run with this store.
-    pub fn wrote(&self, file: &Path) -> bool {
-        self.mark(file).exists()
+    /// The hash of what a run with this store last wrote to `file`; empty while it is being written.
+    pub fn wrote(&self, file: &Path) -> Option<String> {
+        fs::read_to_string(self.mark(file)).ok()
     }
 
-    /// Remembers that `file` is ours.
+    /// Remembers that `file` is ours, with the hash of its bytes (empty before they are written).
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn mark_written(&self, file: &Path) -> Result<()> {
-        let name = file.as_os_str().as_encoded_bytes();
-        sdk::atomic::write(&self.mark(file), name).map_err(unwritable)
+    pub fn mark_written(&self, file: &Path, content: &str) -> Result<()> {
+        sdk::atomic::write_fast(&self.mark(file), content.as_bytes()).map_err(unwritable)
+    }
+
+    /// Waits until nobody else, in this process or another, works on the step with this key. The lock goes with
+    /// the process that holds it, however that ends. `wait` is called while somebody else holds it, and may give up.
+    ///
+    /// # Errors
+    /// Those of the file system; those of `wait`.
+    pub fn lock<E: From<Failure>>(&self, key: &str, mut wait: impl FnMut() -> Result<(), E>) -> Result<Lock, E> {
+        let path = self.path("locks", key);
+        let unusable = |e: std::io::Error| unwritable(sdk::Error::from(e).context(path.display()));
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(unusable)?;
+        let file = fs::File::create(&path).map_err(unusable)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file, path }),
+                Err(fs::TryLockError::WouldBlock) => wait()?,
+                Err(fs::TryLockError::Error(e)) => return Err(unusable(e).into()),
+            }
+        }
     }
 }
 
 fn unwritable(error: sdk::Error) -> Failure {
-    Failure::from(error)
-        .help("make room on the disk, or name another folder with --store or PARA_STORE")
+    Failure::from(error).help("make room on the disk, or name another folder with --store or PARA_STORE")
 }
 
 #[cfg(test)]
@@ -241,19 +265,10 @@ mod tests {
         assert_eq!(store.record(&key), Some(record));
 
         fs::write(store.path("values", &content), b"some bytez").unwrap();
-        assert!(
-            store
-                .read(&content)
-                .unwrap_err()
-                .found
-                .contains("other bytes")
-        );
+        assert!(store.read(&content).unwrap_err().found.contains("other bytes"));
         assert_eq!(store.record(&key), None, "the damaged value is gone");
         assert_eq!(store.keep(b"some bytes").unwrap(), content);
-        assert!(
-            store.record(&key).is_some(),
-            "and is whole again once written again"
-        );
+        assert!(store.record(&key).is_some(), "and is whole again once written again");
     }
 
     #[test]

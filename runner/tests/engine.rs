@@ -1,5 +1,5 @@
 //! The engine on small nodes compiled into this test: what executes, what does not, and what happens when things go wrong.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use protocol::{Event, Summary};
 use runner::execute::{Control, Sink, execute};
@@ -23,11 +23,22 @@ fn text(value: String) -> Result<String> {
 /// Joins texts.
 #[node("t/join")]
 fn join(parts: Vec<&String>, #[default(" ")] with: String) -> Result<String> {
-    Ok(parts
-        .iter()
-        .map(|s| s.as_str())
-        .collect::<Vec<_>>()
-        .join(&with))
+    Ok(parts.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(&with))
+}
+
+/// Gives a text, slowly.
+#[node("t/slow")]
+fn slow(value: String) -> Result<String> {
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    Ok(value)
+}
+
+/// Reads a file and changes it.
+#[node("t/write_back")]
+fn write_back(path: InputPath) -> Result<String> {
+    let text = fs::read_to_string(&*path)?;
+    fs::write(&*path, format!("{text}!"))?;
+    Ok(text)
 }
 
 /// The length of a text.
@@ -93,7 +104,7 @@ fn drive(engine: &Engine, to: &String) -> Result<String> {
 /// Writes a text.
 #[node("t/save", effect, outputs(files))]
 fn save(context: &Context, text: &String, path: sdk::OutputPath) -> Result<Files> {
-    context.claim(&path)?;
+    context.claim(&path, text.as_bytes())?;
     let mut files = Files::default();
     files.write(&path, text.as_bytes())?;
     Ok(files)
@@ -122,12 +133,7 @@ struct Ran {
 
 impl Ran {
     fn of(&self, pick: impl Fn(&Event) -> Option<&String>) -> Vec<&str> {
-        let mut ids: Vec<&str> = self
-            .events
-            .iter()
-            .filter_map(pick)
-            .map(String::as_str)
-            .collect();
+        let mut ids: Vec<&str> = self.events.iter().filter_map(pick).map(String::as_str).collect();
         ids.sort_unstable();
         ids
     }
@@ -192,6 +198,8 @@ impl Bench {
             Registry::node::<Tune>(),
             Registry::node::<Drive>(),
             Registry::node::<Save>(),
+            Registry::node::<Slow>(),
+            Registry::node::<WriteBack>(),
         ];
         Session::new(
             Registry::of_nodes(nodes).unwrap(),
@@ -204,33 +212,21 @@ impl Bench {
         self.run_with(nodes, &[], false, None)
     }
 
-    fn run_with(
-        &self,
-        nodes: &str,
-        targets: &[&str],
-        fresh: bool,
-        cancel: Option<Arc<AtomicBool>>,
-    ) -> Ran {
+    fn run_with(&self, nodes: &str, targets: &[&str], fresh: bool, cancel: Option<Arc<AtomicBool>>) -> Ran {
         self.with_steps(nodes, targets, fresh, |steps, text| {
             let sink = Arc::new(Log(Mutex::default(), cancel.clone()));
             let control = Control {
                 cancel: cancel.clone().unwrap_or_default(),
                 sink: sink.clone(),
+                patient: Arc::default(),
             };
-            let summary =
-                execute(steps, &Provenance::new(text, self.folder.path()), &control).unwrap();
+            let summary = execute(steps, &Provenance::new(text, self.folder.path()), &control).unwrap();
             let events = sink.0.lock().unwrap().clone();
             Ran { summary, events }
         })
     }
 
-    fn with_steps<R>(
-        &self,
-        nodes: &str,
-        targets: &[&str],
-        fresh: bool,
-        f: impl FnOnce(&Steps<'_>, &str) -> R,
-    ) -> R {
+    fn with_steps<R>(&self, nodes: &str, targets: &[&str], fresh: bool, f: impl FnOnce(&Steps<'_>, &str) -> R) -> R {
         let session = self.session();
         let text = format!(r#"{{"paragraph": 1, "nodes": {{{nodes}}}}}"#);
         let (document, _) = graph::parse(&text);
@@ -242,10 +238,7 @@ impl Bench {
 
     fn plan(&self, nodes: &str) -> Vec<(String, Forecast)> {
         self.with_steps(nodes, &[], false, |steps, _| {
-            plan(steps)
-                .into_iter()
-                .map(|l| (l.node, l.forecast))
-                .collect()
+            plan(steps).into_iter().map(|l| (l.node, l.forecast)).collect()
         })
     }
 }
@@ -306,6 +299,52 @@ fn a_missing_or_changed_file_is_written_again_from_the_store() {
         assert_eq!((again.started(), again.loaded().len()), (vec!["note"], 0));
         assert_eq!(fs::read_to_string(&file).unwrap(), "car+turbo to sea");
     }
+    let kept = fs::read_to_string(bench.path("out/trip.kept-1.txt")).unwrap();
+    assert_eq!(kept, "scribble", "what somebody wrote there is not lost");
+    // The store's own list of the files may be damaged too.
+    fs::remove_file(&file).unwrap();
+    let lists = walk(&bench.path("store/values"))
+        .into_iter()
+        .filter(|f| fs::read(f).unwrap().starts_with(b"{\"items\""));
+    lists.for_each(|list| fs::write(list, "{}").unwrap());
+    assert_eq!(bench.run(TRIP).started(), ["note"]);
+    assert!(file.exists());
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
+        .collect()
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_an_error_and_nothing_is_kept() {
+    let bench = Bench::new();
+    fs::write(bench.path("in.txt"), "one").unwrap();
+    let nodes = r#""w": { "type": "t/write_back", "params": { "path": "in.txt" } }"#;
+    let ran = bench.run(nodes);
+    assert!(
+        ran.failure().contains("in.txt was changed while the graph ran"),
+        "{}",
+        ran.failure()
+    );
+    assert_eq!(bench.run(nodes).summary.cached, 0);
+}
+
+#[test]
+fn equal_work_is_done_once() {
+    let bench = Bench::new();
+    let node = |id: &str| format!(r#""{id}": {{ "type": "t/slow", "params": {{ "value": "x" }} }}"#);
+    let ran = bench.run(&[node("a"), node("b"), node("c")].join(","));
+    assert_eq!((ran.summary.executed, ran.summary.cached), (1, 2));
+    // Two processes are like two runs at once.
+    let both = std::thread::scope(|scope| {
+        let run = || bench.run(&node("a").replace("\"x\"", "\"y\""));
+        let (one, two) = (scope.spawn(run), scope.spawn(run));
+        [one.join().unwrap(), two.join().unwrap()]
+    });
+    assert_eq!(both.iter().map(|ran| ran.summary.executed).sum::<usize>(), 1);
 }
 
 #[test]
@@ -315,26 +354,20 @@ fn files_of_others_are_not_written_over() {
     fs::write(bench.path("out/trip.txt"), "my diary").unwrap();
     let ran = bench.run(TRIP);
     assert!(
-        ran.failure()
-            .contains("trip.txt exists and was not written by para"),
+        ran.failure().contains("trip.txt exists and was not written by para"),
         "{}",
         ran.failure()
     );
-    assert_eq!(
-        fs::read_to_string(bench.path("out/trip.txt")).unwrap(),
-        "my diary"
-    );
+    assert_eq!(fs::read_to_string(bench.path("out/trip.txt")).unwrap(), "my diary");
     let twice = format!(
         r#"{}, "again": {{ "type": "t/save", "inputs": {{ "text": "goal.out" }}, "params": {{ "path": "out/two.txt" }} }},
         "third": {{ "type": "t/save", "inputs": {{ "text": "trip.out" }}, "params": {{ "path": "out/two.txt" }} }}"#,
         TRIP.replace("out/trip", "out/x")
     );
     let ran = bench.run(&twice);
-    assert!(
-        ran.failure().contains("also written by node"),
-        "{}",
-        ran.failure()
-    );
+    assert!(ran.failure().contains("also written by node"), "{}", ran.failure());
+    let again = bench.run(&twice);
+    assert_eq!(again.summary.failed, 1, "it fails every time: {:?}", again.events);
 }
 
 #[test]
@@ -392,10 +425,7 @@ fn files_count_by_content() {
     assert_eq!(bench.run(nodes).started(), ["n", "r"]);
     fs::rename(bench.path("in.txt"), bench.path("other.txt")).unwrap();
     assert_eq!(
-        bench
-            .run(&nodes.replace("in.txt", "other.txt"))
-            .started()
-            .len(),
+        bench.run(&nodes.replace("in.txt", "other.txt")).started().len(),
         0,
         "another name, the same bytes"
     );
@@ -413,10 +443,7 @@ fn damaged_results_are_made_again() {
     };
     bench.run(&nodes("-"));
     let content = blake3::hash(b"hello").to_hex().to_string();
-    let file = bench
-        .path("store/values")
-        .join(&content[..2])
-        .join(&content);
+    let file = bench.path("store/values").join(&content[..2]).join(&content);
     fs::write(&file, "hellx").unwrap();
     let again = bench.run(&nodes("+"));
     assert_eq!(again.summary.failed, 0);
@@ -437,11 +464,7 @@ fn cancelling_keeps_what_was_finished() {
     bench.run_with(&nodes("wait"), &["a"], false, None);
     // The flag is set as soon as a node starts: the first to start is `w`, which waits for it.
     let ran = bench.run_with(&nodes("wait"), &[], false, Some(Arc::default()));
-    assert!(
-        ran.summary.cancelled && ran.summary.failed == 0,
-        "{:?}",
-        ran.summary
-    );
+    assert!(ran.summary.cancelled && ran.summary.failed == 0, "{:?}", ran.summary);
     assert_eq!((ran.started(), ran.skipped()), (vec!["w"], vec!["n", "w"]));
 }
 
@@ -450,9 +473,7 @@ fn plans_say_what_will_happen() {
     let bench = Bench::new();
     let by_node = |nodes: &str| bench.plan(nodes);
     let first = by_node(TRIP);
-    let of = |plan: &[(String, Forecast)], id: &str| {
-        plan.iter().find(|(node, _)| node == id).unwrap().1.clone()
-    };
+    let of = |plan: &[(String, Forecast)], id: &str| plan.iter().find(|(node, _)| node == id).unwrap().1.clone();
     assert_eq!(of(&first, "car"), Forecast::Load);
     assert!(matches!(of(&first, "goal"), Forecast::Miss(_)));
     assert_eq!(of(&first, "note"), Forecast::DependsOn("goal".into()));
@@ -466,29 +487,18 @@ fn plans_say_what_will_happen() {
         "{second:?}"
     );
     let tuned = by_node(&TRIP.replace("turbo", "wings"));
-    assert_eq!(
-        (of(&tuned, "car"), of(&tuned, "goal")),
-        (Forecast::Load, Forecast::Hit)
-    );
+    assert_eq!((of(&tuned, "car"), of(&tuned, "goal")), (Forecast::Load, Forecast::Hit));
     assert!(matches!(of(&tuned, "trip"), Forecast::Miss(_)));
     fs::remove_file(bench.path("out/trip.txt")).unwrap();
-    assert!(
-        matches!(of(&by_node(TRIP), "note"), Forecast::Miss(why) if why.ends_with("is missing"))
-    );
+    assert!(matches!(of(&by_node(TRIP), "note"), Forecast::Miss(why) if why.ends_with("is missing")));
 }
 
 #[test]
 fn fresh_and_targets() {
     let bench = Bench::new();
     bench.run(TRIP);
-    assert_eq!(
-        bench.run_with(TRIP, &["trip"], true, None).started(),
-        ["goal", "trip"]
-    );
-    assert_eq!(
-        bench.run_with(TRIP, &["goal"], false, None).summary.cached,
-        1
-    );
+    assert_eq!(bench.run_with(TRIP, &["trip"], true, None).started(), ["goal", "trip"]);
+    assert_eq!(bench.run_with(TRIP, &["goal"], false, None).summary.cached, 1);
 }
 
 #[test]
@@ -516,7 +526,10 @@ fn deep_graphs_do_not_recurse() {
     let bench = Bench::new();
     let mut nodes = r#""n0": { "type": "t/load", "params": { "name": "m" } }"#.to_owned();
     for i in 1..3000 {
-        nodes.push_str(&format!(r#", "n{i}": {{ "type": "t/tune", "inputs": {{ "engine": "n{}.out" }}, "params": {{ "by": "x" }} }}"#, i - 1));
+        nodes.push_str(&format!(
+            r#", "n{i}": {{ "type": "t/tune", "inputs": {{ "engine": "n{}.out" }}, "params": {{ "by": "x" }} }}"#,
+            i - 1
+        ));
     }
     let ran = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(256 << 10);

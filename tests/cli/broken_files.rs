@@ -35,19 +35,13 @@ fn fixtures(name: &str) -> PathBuf {
 
 /// Runs `g.json`, which has to fail with this exit code, a message and a way out, having written no result.
 fn told(workspace: &Workspace, name: &str, code: i32) {
-    let ran = workspace
-        .para(&["run", "g.json", "--events", "quiet"])
-        .exits(code);
+    let ran = workspace.para(&["run", "g.json", "--events", "quiet"]).exits(code);
     shown(workspace, name, &ran);
 }
 
 fn shown(workspace: &Workspace, name: &str, ran: &Ran) {
     assert_eq!(ran.stdout, "", "{name}: no file is announced");
-    assert!(
-        ran.stderr.contains("help: "),
-        "{name}: no way out: {}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains("help: "), "{name}: no way out: {}", ran.stderr);
     assert!(!ran.stderr.contains("panicked"), "{name}: {}", ran.stderr);
     let left: Vec<String> = workspace
         .files()
@@ -132,11 +126,7 @@ fn model_folders_that_are_incomplete() {
     let text = fs::read_to_string(&index).unwrap();
     fs::write(&index, &text[..text.len() / 2]).unwrap();
     told(&workspace, "model_index_cut", 3);
-    fs::write(
-        &index,
-        text.replace("StableDiffusionXLPipeline", "FluxPipeline"),
-    )
-    .unwrap();
+    fs::write(&index, text.replace("StableDiffusionXLPipeline", "FluxPipeline")).unwrap();
     told(&workspace, "model_of_another_family", 3);
     fs::write(
         &index,
@@ -156,19 +146,11 @@ fn model_folders_that_are_incomplete() {
     )
     .unwrap();
     told(&workspace, "config_wrong_type", 3);
-    fs::write(
-        &config,
-        good.replace("CrossAttnDownBlock2D", "MysteryBlock2D"),
-    )
-    .unwrap();
+    fs::write(&config, good.replace("CrossAttnDownBlock2D", "MysteryBlock2D")).unwrap();
     told(&workspace, "config_unknown_block", 3);
     fs::write(&config, &good).unwrap();
 
-    fs::write(
-        workspace.path("graphs/model/tokenizer/tokenizer.json"),
-        "{}",
-    )
-    .unwrap();
+    fs::write(workspace.path("graphs/model/tokenizer/tokenizer.json"), "{}").unwrap();
     told(&workspace, "tokenizer_empty", 3);
     fs::remove_dir_all(workspace.path("graphs/model/tokenizer_2")).unwrap();
     told(&workspace, "model_part_missing", 3);
@@ -273,10 +255,7 @@ fn adapters_that_do_not_fit() {
     fs::remove_file(&file).unwrap();
     told(&workspace, "adapter_missing", 1);
 
-    let lora = fs::read(fixtures(
-        "fixtures-adapters/kohya_lora_diffusers_names.safetensors",
-    ))
-    .unwrap();
+    let lora = fs::read(fixtures("fixtures-adapters/kohya_lora_diffusers_names.safetensors")).unwrap();
     workspace.write("adapter.safetensors", &lora);
     told(&workspace, "lora_applied_as_para", 3);
 

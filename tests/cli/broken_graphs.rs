@@ -53,24 +53,12 @@ fn each_is_explained_and_none_runs() {
             "{name}: no way out\n{}",
             ran.stderr
         );
-        assert!(
-            ran.stderr.contains(&format!("{name} cannot run: ")),
-            "{}",
-            ran.stderr
-        );
-        let sentences: Vec<&str> = ran
-            .stderr
-            .lines()
-            .filter(|line| line.contains("[G0"))
-            .collect();
+        assert!(ran.stderr.contains(&format!("{name} cannot run: ")), "{}", ran.stderr);
+        let sentences: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("[G0")).collect();
         if let Some(other) = said.insert(sentences.join("\n"), name.to_owned()) {
             panic!("{name} and {other} are told alike: {sentences:#?}");
         }
-        snapshot(
-            "cli/broken_graphs",
-            name.trim_end_matches(".json"),
-            &ran.stderr,
-        );
+        snapshot("cli/broken_graphs", name.trim_end_matches(".json"), &ran.stderr);
     }
 }
 
@@ -84,9 +72,5 @@ fn several_mistakes_are_told_at_once() {
     workspace.write("g.json", std::fs::read(file).unwrap());
     let ran = workspace.run("g.json", &[]).exits(2);
     assert!(ran.stderr.matches("error[G").count() >= 4, "{}", ran.stderr);
-    assert!(
-        ran.stderr.contains("g.json cannot run: 5 errors"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains("g.json cannot run: 5 errors"), "{}", ran.stderr);
 }

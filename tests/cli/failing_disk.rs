@@ -13,9 +13,7 @@ fn a_store_that_cannot_be_made() {
     let files = workspace.files();
     for store in ["taken", "taken/below", "/dev/full/store", "/proc/store"] {
         for command in ["run", "plan"] {
-            let ran = workspace
-                .para(&[command, "hello.json", "--store", store])
-                .exits(4);
+            let ran = workspace.para(&[command, "hello.json", "--store", store]).exits(4);
             assert!(
                 ran.stderr.contains("error: cannot make the store "),
                 "{store}: {}",
@@ -111,9 +109,7 @@ fn a_folder_for_pictures_that_cannot_be_made() {
     let workspace = Workspace::new();
     workspace.take("hello.json");
     workspace.write("out", "a file where the folder should be");
-    let ran = workspace
-        .shell(&format!("$PARA run hello.json {QUICK}"))
-        .exits(3);
+    let ran = workspace.shell(&format!("$PARA run hello.json {QUICK}")).exits(3);
     assert!(
         ran.stderr
             .contains("failed   save (image/save): cannot write [ROOT]/graphs/out/hello_00001.png"),

@@ -22,17 +22,11 @@ fn a_picture_runs_as_the_graph_that_made_it() {
         "with the --set that it was made with: {ran:#?}"
     );
     let checked = workspace.para(&["check", "out/hello_00001.png"]).exits(0);
-    assert!(
-        checked.stderr.contains("no errors, 5 nodes"),
-        "{}",
-        checked.stderr
-    );
+    assert!(checked.stderr.contains("no errors, 5 nodes"), "{}", checked.stderr);
     // On another store it is made again, to the same bytes.
     let file = workspace.out("hello_00001.png");
     let picture = fs::read(&file).unwrap();
-    let ran = workspace
-        .run("out/hello_00001.png", &["--store", "../other"])
-        .exits(0);
+    let ran = workspace.run("out/hello_00001.png", &["--store", "../other"]).exits(0);
     assert_eq!(ran.summary().executed, 4);
     assert_eq!(fs::read(&file).unwrap(), picture);
 }
@@ -55,9 +49,7 @@ fn a_picture_from_elsewhere_says_what_is_missing() {
     // As the message says.
     let model = workspace.path("graphs/assets/emoji-xl");
     let set = format!("base.path={}", model.display());
-    let ran = workspace
-        .run(moved.to_str().unwrap(), &["--set", &set])
-        .exits(0);
+    let ran = workspace.run(moved.to_str().unwrap(), &["--set", &set]).exits(0);
     assert_eq!(ran.started(), ["save"], "the model is known by its content");
 }
 
@@ -68,16 +60,11 @@ fn a_picture_says_which_files_made_it() {
     let text = runner::provenance::graph_in_png(&bytes).unwrap();
     let graph: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(graph["nodes"]["draw"]["params"]["steps"], 2);
-    let used = graph["made"]["used"]["base.path"]["blake3"]
-        .as_str()
-        .unwrap();
+    let used = graph["made"]["used"]["base.path"]["blake3"].as_str().unwrap();
     assert_eq!(used.len(), 64, "{used}");
     assert_eq!(graph["made"]["base"], "..");
     let root = workspace.path("");
-    assert!(
-        !text.contains(root.to_str().unwrap()),
-        "no path of the machine: {text}"
-    );
+    assert!(!text.contains(root.to_str().unwrap()), "no path of the machine: {text}");
 }
 
 #[test]
@@ -93,8 +80,7 @@ fn files_of_others_are_never_replaced() {
         ran.stderr
     );
     assert!(
-        ran.stderr
-            .contains("help: move it away, or choose another name"),
+        ran.stderr.contains("help: move it away, or choose another name"),
         "{}",
         ran.stderr
     );
@@ -111,10 +97,7 @@ fn files_of_others_are_never_replaced() {
     let second = workspace.out("hello_00002.png");
     fs::copy(&dog, &second).unwrap();
     workspace
-        .run(
-            "hello.json",
-            &["--set", "draw.steps=2", "--set", "draw.batch=3"],
-        )
+        .run("hello.json", &["--set", "draw.steps=2", "--set", "draw.batch=3"])
         .exits(3);
     assert_eq!(fs::read(&second).unwrap(), fs::read(&dog).unwrap());
     assert!(!theirs.exists(), "all or none");
@@ -143,10 +126,7 @@ fn pictures_without_a_graph_are_no_graphs() {
     workspace.write("flipped.png", flipped);
     workspace.write("bytes.json", [0xff, 0xfe, 0x00, 0x41]);
     for (name, words) in [
-        (
-            "assets/subjects/dog/0.png",
-            "it is a picture without a graph in it",
-        ),
+        ("assets/subjects/dog/0.png", "it is a picture without a graph in it"),
         ("flipped.png", "it is a damaged PNG"),
         ("bytes.json", "it is not text (byte 0 is not UTF-8)"),
     ] {

@@ -13,9 +13,7 @@ fn hello() -> Workspace {
 }
 
 fn run(workspace: &Workspace, more: &[&str]) -> Ran {
-    workspace
-        .run("hello.json", &[&QUICK, more].concat())
-        .exits(0)
+    workspace.run("hello.json", &[&QUICK, more].concat()).exits(0)
 }
 
 /// Executed and loaded nodes.
@@ -33,10 +31,7 @@ fn the_second_run_executes_and_loads_nothing() {
     let first = run(&workspace, &[]);
     assert_eq!(
         work(&first),
-        (
-            names(&["draw", "picture", "prompt", "save"]),
-            names(&["base"])
-        )
+        (names(&["draw", "picture", "prompt", "save"]), names(&["base"]))
     );
     let picture = fs::read(workspace.out("hello_00001.png")).unwrap();
     let files = workspace.files();
@@ -57,17 +52,11 @@ fn another_prompt_executes_the_four_nodes_after_it() {
     let ran = run(&workspace, &set);
     assert_eq!(
         work(&ran),
-        (
-            names(&["draw", "picture", "prompt", "save"]),
-            names(&["base"])
-        )
+        (names(&["draw", "picture", "prompt", "save"]), names(&["base"]))
     );
     assert_ne!(fs::read(workspace.out("hello_00001.png")).unwrap(), before);
     let text = fs::read_to_string(workspace.path("graphs/hello.json")).unwrap();
-    assert!(
-        text.contains("a fox in the snow"),
-        "--set leaves the file alone"
-    );
+    assert!(text.contains("a fox in the snow"), "--set leaves the file alone");
     // Both results are kept; going back only writes the pictures.
     let back = run(&workspace, &[]);
     assert_eq!(work(&back), (names(&["save"]), vec![]));
@@ -89,20 +78,9 @@ fn another_prompt_trains_nothing_again() {
     let quick: Vec<&str> = quick.iter().flat_map(|set| ["--set", set]).collect();
     let first = workspace.run("multi_subject.json", &quick).exits(0);
     assert!(first.started().contains(&"dog".to_owned()));
-    let again = [
-        &quick[..],
-        &["--set", "prompt.prompt=a sks dog in a sks teapot"],
-    ]
-    .concat();
+    let again = [&quick[..], &["--set", "prompt.prompt=a sks dog in a sks teapot"]].concat();
     let ran = workspace.run("multi_subject.json", &again).exits(0);
-    let expected = [
-        "compare",
-        "draw",
-        "picture",
-        "prompt",
-        "save",
-        "save_compare",
-    ];
+    let expected = ["compare", "draw", "picture", "prompt", "save", "save_compare"];
     assert_eq!(work(&ran), (names(&expected), names(&["base", "model"])));
 }
 
@@ -117,7 +95,7 @@ fn pictures_that_went_or_changed_are_written_again_from_the_store() {
         ("changed", &|| fs::write(&file, "scribble").unwrap()),
         ("cut", &|| fs::write(&file, &picture[..100]).unwrap()),
         ("folder deleted", &|| {
-            fs::remove_dir_all(file.parent().unwrap()).unwrap()
+            fs::remove_dir_all(file.parent().unwrap()).unwrap();
         }),
     ];
     for (what, damage) in damage {
@@ -148,9 +126,12 @@ fn touched_files_change_nothing_and_changed_files_do() {
     let workspace = Workspace::new();
     let picture = fs::read(workspace.path("graphs/assets/subjects/dog/0.png")).unwrap();
     let file = workspace.write("mine/a.png", &picture);
-    workspace.graph("g.json", r#""i": { "type": "load/images", "params": { "path": "mine" } },
+    workspace.graph(
+        "g.json",
+        r#""i": { "type": "load/images", "params": { "path": "mine" } },
         "s": { "type": "image/resize", "inputs": { "images": "i.images" }, "params": { "width": 16, "height": 16 } },
-        "w": { "type": "image/save", "inputs": { "images": "s.images" } }"#);
+        "w": { "type": "image/save", "inputs": { "images": "s.images" } }"#,
+    );
     let first = workspace.run("g.json", &[]).exits(0);
     assert_eq!(first.started(), ["i", "s", "w"]);
     let later = SystemTime::now() + Duration::from_secs(90);
@@ -160,19 +141,13 @@ fn touched_files_change_nothing_and_changed_files_do() {
         .unwrap()
         .set_modified(later)
         .unwrap();
-    assert_eq!(
-        workspace.run("g.json", &[]).exits(0).started(),
-        Vec::<String>::new()
-    );
+    assert_eq!(workspace.run("g.json", &[]).exits(0).started(), Vec::<String>::new());
     fs::write(
         &file,
         fs::read(workspace.path("graphs/assets/subjects/cat/0.png")).unwrap(),
     )
     .unwrap();
-    assert_eq!(
-        workspace.run("g.json", &[]).exits(0).started(),
-        ["i", "s", "w"]
-    );
+    assert_eq!(workspace.run("g.json", &[]).exits(0).started(), ["i", "s", "w"]);
 }
 
 #[test]
@@ -197,11 +172,7 @@ fn plan_says_what_run_does() {
             let text = |key: &str| line[key].as_str().unwrap().to_owned();
             format!("{} {}", text("node"), text("state"))
         };
-        plan.as_array()
-            .unwrap()
-            .iter()
-            .map(line)
-            .collect::<Vec<_>>()
+        plan.as_array().unwrap().iter().map(line).collect::<Vec<_>>()
     };
     let files = workspace.files();
     assert_eq!(
@@ -218,13 +189,7 @@ fn plan_says_what_run_does() {
     run(&workspace, &[]);
     assert_eq!(
         plan(&[]),
-        [
-            "base hit",
-            "prompt hit",
-            "draw hit",
-            "picture hit",
-            "save hit"
-        ]
+        ["base hit", "prompt hit", "draw hit", "picture hit", "save hit"]
     );
     assert_eq!(
         plan(&["--set", "draw.seed=5"]),
@@ -246,10 +211,7 @@ fn fresh_executes_everything_to_the_same_bytes() {
     let ran = run(&workspace, &["--fresh"]);
     assert_eq!(
         work(&ran),
-        (
-            names(&["draw", "picture", "prompt", "save"]),
-            names(&["base"])
-        )
+        (names(&["draw", "picture", "prompt", "save"]), names(&["base"]))
     );
     assert_eq!(fs::read(workspace.out("hello_00001.png")).unwrap(), picture);
 }

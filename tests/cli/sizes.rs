@@ -82,16 +82,10 @@ fn mistakes_are_explained() {
     for (args, code, words) in [
         (["--model", "nope"], 1, "nope"),
         (["--gamma", "3"], 1, "3.0 where 1 is the greatest"),
-        (
-            ["--gamma-scope", "some"],
-            1,
-            "`gamma_scope` cannot be \"some\"",
-        ),
+        (["--gamma-scope", "some"], 1, "`gamma_scope` cannot be \"some\""),
         (["--ranks", "two"], 1, "invalid value 'two'"),
     ] {
-        let ran = workspace
-            .para(&[&["adapter", "sizes"], &args[..]].concat())
-            .exits(code);
+        let ran = workspace.para(&[&["adapter", "sizes"], &args[..]].concat()).exits(code);
         assert!(ran.stderr.contains(words), "{}", ran.stderr);
         assert_eq!(ran.stdout, "");
     }

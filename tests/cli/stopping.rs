@@ -33,11 +33,7 @@ fn until_step(workspace: &Workspace, step: u64) -> Child {
     let mut line = String::new();
     loop {
         line.clear();
-        assert_ne!(
-            lines.read_line(&mut line).unwrap(),
-            0,
-            "it ended before step {step}"
-        );
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it ended before step {step}");
         match serde_json::from_str(&line).unwrap() {
             Event::Progress { node, done, .. } if node == "dog" && done >= step => break,
             _ => {}
@@ -112,10 +108,7 @@ fn a_stopped_or_killed_training_ends_with_the_same_bytes() {
         "{}",
         ran.stderr
     );
-    assert!(
-        !workspace.path("graphs/out").exists(),
-        "nothing half-done is written"
-    );
+    assert!(!workspace.path("graphs/out").exists(), "nothing half-done is written");
 
     // Stopped once more, by the system's way of asking, then killed without being asked.
     let child = until_step(&workspace, 14);
@@ -127,20 +120,13 @@ fn a_stopped_or_killed_training_ends_with_the_same_bytes() {
 
     let last = workspace.run("g.json", &[]).exits(0);
     let first = first_step(&last);
-    assert!(
-        (20..STEPS).contains(&first),
-        "it goes on from a checkpoint, at {first}"
-    );
+    assert!((20..STEPS).contains(&first), "it goes on from a checkpoint, at {first}");
     assert_eq!(
         last.started(),
         ["dog", "losses", "save"],
         "the pictures are in the store"
     );
-    assert!(
-        last.stdout.contains("goes on from step "),
-        "{}",
-        last.stdout
-    );
+    assert!(last.stdout.contains("goes on from step "), "{}", last.stdout);
     let found = results(&workspace);
     assert_eq!(found.1, expected.1, "losses");
     assert!(
@@ -205,12 +191,5 @@ fn two_runs_at_once_do_not_disturb_each_other() {
     for child in [first, second] {
         ended(&workspace, child).0.exits(0);
     }
-    assert_eq!(
-        workspace
-            .run("hello.json", &args[4..])
-            .exits(0)
-            .summary()
-            .executed,
-        0
-    );
+    assert_eq!(workspace.run("hello.json", &args[4..]).exits(0).summary().executed, 0);
 }

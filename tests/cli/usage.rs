@@ -24,11 +24,7 @@ fn help_names_every_command_and_exit_code() {
     }
     let version = workspace.para(&["--version"]).exits(0).stdout;
     assert!(version.starts_with("para 0."), "{version}");
-    assert_eq!(
-        workspace.files(),
-        Vec::<String>::new(),
-        "asking writes nothing"
-    );
+    assert_eq!(workspace.files(), Vec::<String>::new(), "asking writes nothing");
 }
 
 #[test]
@@ -47,10 +43,7 @@ fn mistakes_in_arguments_are_the_users() {
             &["run", "nowhere.json"],
             "cannot read the graph nowhere.json: no such file",
         ),
-        (
-            &["run", "folder"],
-            "cannot read the graph folder: it is a folder",
-        ),
+        (&["run", "folder"], "cannot read the graph folder: it is a folder"),
         (
             &["run", "hello.json", "--target", "drw"],
             "--target drw: no such node in the graph",
@@ -117,10 +110,7 @@ fn events_name_what_a_program_needs() {
         lines.contains(&r#"{"event":"progress","node":"draw","done":1,"total":2}"#),
         "{lines:#?}"
     );
-    let started = lines
-        .iter()
-        .filter(|line| line.contains("\"started\""))
-        .count();
+    let started = lines.iter().filter(|line| line.contains("\"started\"")).count();
     assert_eq!(started, 4, "said only of what executes");
     assert!(
         lines

@@ -32,17 +32,10 @@ fn every_graph_runs_writes_pictures_and_runs_again_from_the_store() {
                     Some("safetensors") => adapter(&name, file),
                     Some("csv") => {
                         let text = std::fs::read_to_string(file).unwrap();
-                        assert!(
-                            text.lines().count() > 1,
-                            "{name}: {} is empty",
-                            file.display()
-                        );
+                        assert!(text.lines().count() > 1, "{name}: {} is empty", file.display());
                     }
                     Some("json") => drop(graphs::read_file(file)),
-                    _ => panic!(
-                        "{name} writes {}, which this test cannot judge",
-                        file.display()
-                    ),
+                    _ => panic!("{name} writes {}, which this test cannot judge", file.display()),
                 }
             }
         }
@@ -51,11 +44,7 @@ fn every_graph_runs_writes_pictures_and_runs_again_from_the_store() {
         assert_eq!(written.len(), savers.count(), "{name}: every saver saves");
 
         let second = workspace.run(&name, &short).exits(0);
-        assert_eq!(
-            (second.started(), second.loaded()),
-            (vec![], vec![]),
-            "{name}"
-        );
+        assert_eq!((second.started(), second.loaded()), (vec![], vec![]), "{name}");
         assert_eq!(
             second.summary().cached,
             graph["nodes"].as_object().unwrap().len(),
@@ -77,9 +66,7 @@ fn expected(graph: &Json, saver: &str, workspace: &Workspace) -> Option<(usize, 
     if draw["type"] != "sample/ddim" || !draw["inputs"]["latent"].is_null() {
         return None;
     }
-    let folder = workspace
-        .path("graphs")
-        .join(base["params"]["path"].as_str()?);
+    let folder = workspace.path("graphs").join(base["params"]["path"].as_str()?);
     let config = |part: &str| graphs::read_file(&folder.join(part).join("config.json"));
     let blocks = config("vae")["block_out_channels"].as_array()?.len();
     let own = config("unet")["sample_size"].as_u64()? << (blocks - 1);
@@ -95,19 +82,13 @@ fn picture(graph: &str, file: &Path, size: Option<(u32, u32)>) {
         .to_rgb8();
     match size {
         Some(size) => assert_eq!(picture.dimensions(), size, "{graph}: {name}"),
-        None => assert!(
-            picture.width() >= 16 && picture.height() >= 16,
-            "{graph}: {name}"
-        ),
+        None => assert!(picture.width() >= 16 && picture.height() >= 16, "{graph}: {name}"),
     }
     let (low, high) = picture
         .as_raw()
         .iter()
         .fold((255, 0), |(low, high), &v| (v.min(low), v.max(high)));
-    assert!(
-        high - low > 40,
-        "{graph}: {name} is one colour, {low} to {high}"
-    );
+    assert!(high - low > 40, "{graph}: {name} is one colour, {low} to {high}");
     let bytes = std::fs::read(file).unwrap();
     assert!(
         runner::provenance::graph_in_png(&bytes).is_ok(),
@@ -117,11 +98,7 @@ fn picture(graph: &str, file: &Path, size: Option<(u32, u32)>) {
 
 fn adapter(graph: &str, file: &Path) {
     let bytes = std::fs::read(file).unwrap();
-    let tensors = safetensors::SafeTensors::deserialize(&bytes)
-        .unwrap_or_else(|e| panic!("{graph}: {}: {e}", file.display()));
-    assert!(
-        !tensors.is_empty(),
-        "{graph}: {} holds no tensor",
-        file.display()
-    );
+    let tensors =
+        safetensors::SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{graph}: {}: {e}", file.display()));
+    assert!(!tensors.is_empty(), "{graph}: {} holds no tensor", file.display());
 }

@@ -75,8 +75,5 @@ fn each_type_has_a_page_with_all_its_names() {
     let listed = workspace.para(&["nodes"]).exits(0).stdout;
     assert_eq!(listed.lines().count(), catalogue().len());
     let misspelt = workspace.para(&["nodes", "para/tarin"]).exits(1);
-    assert!(
-        misspelt.stderr.contains("did you mean para/train?"),
-        "{misspelt:?}"
-    );
+    assert!(misspelt.stderr.contains("did you mean para/train?"), "{misspelt:?}");
 }

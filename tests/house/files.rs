@@ -25,11 +25,7 @@ fn no_source_is_longer_than_500_lines() {
 
 #[test]
 fn unit_tests_do_not_count() {
-    let text = format!(
-        "{}#[cfg(test)]\n{}",
-        "code\n".repeat(500),
-        "test\n".repeat(500)
-    );
+    let text = format!("{}#[cfg(test)]\n{}", "code\n".repeat(500), "test\n".repeat(500));
     assert_eq!(lines(&text), 500);
 }
 

@@ -5,10 +5,7 @@ use crate::support::{graphs, project};
 
 #[test]
 fn the_schema_is_up_to_date() {
-    let fresh = Workspace::new()
-        .para(&["nodes", "--schema"])
-        .exits(0)
-        .stdout;
+    let fresh = Workspace::new().para(&["nodes", "--schema"]).exits(0).stdout;
     let file = project::root().join("graphs/graph.schema.json");
     if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
         std::fs::write(&file, &fresh).unwrap();

@@ -47,14 +47,8 @@ fn rule(package: &str) -> Option<Rule> {
             &["graph", "sdk-macros"],
             &["ratatui", "crossterm", "libloading", "object", "clap"],
         ),
-        "diffusion" => rule(
-            &["sdk"],
-            &["ratatui", "crossterm", "libloading", "object", "clap"],
-        ),
-        "runner" => rule(
-            &["graph", "protocol", "sdk"],
-            &["ratatui", "crossterm", "candle-core"],
-        ),
+        "diffusion" => rule(&["sdk"], &["ratatui", "crossterm", "libloading", "object", "clap"]),
+        "runner" => rule(&["graph", "protocol", "sdk"], &["ratatui", "crossterm", "candle-core"]),
         "tui" | "para-tui" => rule(
             &["canvas", "graph", "protocol"],
             &["candle-core", "libloading", "object"],
@@ -91,8 +85,7 @@ fn violations(metadata: &Json) -> Vec<String> {
                 rule.ours.contains(&other)
             } else {
                 // Candle comes from sdk, which alone decides its features; a second one would compute wrong gradients.
-                let candle =
-                    other.starts_with("candle") && !["sdk", "diffusion", "tests"].contains(&name);
+                let candle = other.starts_with("candle") && !["sdk", "diffusion", "tests"].contains(&name);
                 !candle
                     && !rule.never.contains(&other)
                     && (!normal || rule.others_only.is_none_or(|only| only.contains(&other)))
@@ -107,21 +100,11 @@ fn violations(metadata: &Json) -> Vec<String> {
 
 fn metadata() -> Json {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--offline",
-        ])
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .current_dir(project::root())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -149,15 +132,8 @@ fn tests_and_builds_choose_the_same_features() {
     };
     let dev = names("dev".into(), "");
     assert!(dev.contains("proptest"), "{dev:?}");
-    let missing: Vec<_> = dev
-        .difference(&names(Json::Null, "tests"))
-        .cloned()
-        .collect();
-    assert_eq!(
-        missing,
-        Vec::<String>::new(),
-        "name them in tests/Cargo.toml too"
-    );
+    let missing: Vec<_> = dev.difference(&names(Json::Null, "tests")).cloned().collect();
+    assert_eq!(missing, Vec::<String>::new(), "name them in tests/Cargo.toml too");
 }
 
 #[test]
@@ -182,9 +158,7 @@ fn a_wrong_arrow_is_found() {
         dependencies.push(serde_json::json!({"name": other, "kind": null}));
     }
     packages.push(serde_json::json!({"name": "surprise", "dependencies": []}));
-    packages.push(
-        serde_json::json!({"name": "canvas", "dependencies": [{"name": "graph", "kind": null}]}),
-    );
+    packages.push(serde_json::json!({"name": "canvas", "dependencies": [{"name": "graph", "kind": null}]}));
     packages.push(serde_json::json!({"name": "tui", "dependencies": [
         {"name": "canvas", "kind": null}, {"name": "ratatui", "kind": null}, {"name": "sdk", "kind": null}]}));
     let found = violations(&metadata);

@@ -44,8 +44,5 @@ fn only_the_loader_the_handshake_and_the_kernels_are_unsafe() {
 
 #[test]
 fn words_are_told_apart() {
-    assert_eq!(
-        uses("unsafe { x }\n// unsafe\nunsafe_code\n#[unsafe(no_mangle)]"),
-        2
-    );
+    assert_eq!(uses("unsafe { x }\n// unsafe\nunsafe_code\n#[unsafe(no_mangle)]"), 2);
 }

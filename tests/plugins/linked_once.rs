@@ -40,10 +40,7 @@ fn defined(bytes: &[u8]) -> Vec<Defined> {
         }
     };
     let dynamic = file.dynamic_symbols().filter_map(own(true));
-    file.symbols()
-        .filter_map(own(false))
-        .chain(dynamic)
-        .collect()
+    file.symbols().filter_map(own(false)).chain(dynamic).collect()
 }
 
 /// Candle's own functions and statics; what others implement for its traits is named after them.
@@ -94,15 +91,11 @@ fn node_crates_share_the_libraries() {
 fn there_is_one_candle() {
     let sdk = defined(&read(&target().join("libsdk.so")));
     let exported = |symbols: &[Defined]| {
-        let own = symbols
-            .iter()
-            .filter(|s| s.exported && s.name.starts_with(CANDLE));
+        let own = symbols.iter().filter(|s| s.exported && s.name.starts_with(CANDLE));
         own.map(|s| s.name.clone()).collect::<Vec<_>>()
     };
     let data = |symbols: &[Defined]| {
-        let own = symbols
-            .iter()
-            .filter(|s| s.is_data && s.name.contains("candle_core"));
+        let own = symbols.iter().filter(|s| s.is_data && s.name.contains("candle_core"));
         own.map(|s| s.name.clone()).collect::<Vec<_>>()
     };
     // What is looked for is found where it should be: a compiler that names symbols otherwise fails here.
@@ -114,19 +107,12 @@ fn there_is_one_candle() {
         let symbols = defined(&read(&file));
         assert!(symbols.len() > 10, "{} is stripped", file.display());
         // Generic functions are compiled where they are used, and stay private there; nothing else may be.
-        assert_eq!(
-            exported(&symbols),
-            Vec::<String>::new(),
-            "{}",
-            file.display()
-        );
+        assert_eq!(exported(&symbols), Vec::<String>::new(), "{}", file.display());
         assert_eq!(data(&symbols), Vec::<String>::new(), "{}", file.display());
     }
     for file in plugin::all() {
         let symbols = defined(&read(&file));
-        let found = symbols
-            .iter()
-            .find(|s| s.exported && s.name.contains("candle"));
+        let found = symbols.iter().find(|s| s.exported && s.name.contains("candle"));
         assert!(
             found.is_none(),
             "{} exports {}",

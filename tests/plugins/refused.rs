@@ -16,13 +16,11 @@ fn refusal(file: &Path) -> Option<String> {
     if !shared.exists() {
         std::os::unix::fs::symlink(target().join("libdiffusion.so"), shared).unwrap();
     }
-    Registry::discover(&home, &[file.to_owned()])
-        .err()
-        .map(|failure| {
-            assert_eq!(failure.kind.exit_code(), 4, "{failure}");
-            assert!(failure.help.is_some(), "{failure} has no help");
-            failure.message
-        })
+    Registry::discover(&home, &[file.to_owned()]).err().map(|failure| {
+        assert_eq!(failure.kind.exit_code(), 4, "{failure}");
+        assert!(failure.help.is_some(), "{failure} has no help");
+        failure.message
+    })
 }
 
 fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
@@ -36,32 +34,20 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             good[..good.len() * 6 / 10].to_vec(),
             "damaged or truncated library",
         ),
-        (
-            "head",
-            good[..100].to_vec(),
-            "damaged or truncated library (100 bytes",
-        ),
+        ("head", good[..100].to_vec(), "damaged or truncated library (100 bytes"),
         (
             "blank",
             blank,
             "it is a library but no Paragraph plugin (it has no handshake)",
         ),
         ("empty", Vec::new(), "it is not a shared library"),
-        (
-            "text",
-            b"not a library at all\n".to_vec(),
-            "it is not a shared library",
-        ),
+        ("text", b"not a library at all\n".to_vec(), "it is not a shared library"),
         (
             "sdk",
             std::fs::read(target().join("libsdk.so")).unwrap(),
             "no Paragraph plugin (it has no handshake)",
         ),
-        (
-            "magic",
-            claim(Field::Magic, b"PARAPLUS"),
-            "its handshake is unreadable",
-        ),
+        ("magic", claim(Field::Magic, b"PARAPLUS"), "its handshake is unreadable"),
         (
             "abi",
             claim(Field::Abi, &9u32.to_le_bytes()),
@@ -98,10 +84,7 @@ fn each_stranger_is_refused_with_its_own_sentence() {
         let file = folder.path().join(format!("lib{name}.so"));
         std::fs::write(&file, bytes).unwrap();
         let message = refusal(&file).unwrap_or_else(|| panic!("{name} was accepted"));
-        assert!(
-            message.contains(words),
-            "{name}: {words:?} is not in {message:?}"
-        );
+        assert!(message.contains(words), "{name}: {words:?} is not in {message:?}");
         assert!(
             message.contains(&*file.to_string_lossy()),
             "{message} does not name the file"
@@ -110,11 +93,7 @@ fn each_stranger_is_refused_with_its_own_sentence() {
     }
     let good = folder.path().join("libgood.so");
     std::fs::copy(plugin::file("load"), &good).unwrap();
-    assert_eq!(
-        refusal(&good),
-        None,
-        "the file that all of these were made from"
-    );
+    assert_eq!(refusal(&good), None, "the file that all of these were made from");
 }
 
 #[test]
@@ -128,11 +107,7 @@ fn the_command_refuses_them_too_and_writes_nothing() {
         let ran = workspace
             .para(&["run", "hello.json", "--plugins", file.to_str().unwrap()])
             .exits(4);
-        assert!(
-            ran.stderr.contains(words),
-            "{name}: {words:?} is not in {}",
-            ran.stderr
-        );
+        assert!(ran.stderr.contains(words), "{name}: {words:?} is not in {}", ran.stderr);
         assert!(ran.stderr.contains("\nhelp: "), "{}", ran.stderr);
         assert_eq!(workspace.files(), before, "{name}");
         assert_eq!(ran.stdout, "", "{name}");
@@ -177,14 +152,12 @@ fn another_build_of_the_same_nodes_is_refused_and_a_copy_is_not() {
     std::fs::write(&copy, other).unwrap();
     let ran = workspace.para(&plugins).exits(4);
     assert!(
-        ran.stderr
-            .contains("two plugins define the node type text/encode: "),
+        ran.stderr.contains("two plugins define the node type text/encode: "),
         "{}",
         ran.stderr
     );
     assert!(
-        ran.stderr
-            .contains("libnode_text.so and [ROOT]/more/libcopy.so"),
+        ran.stderr.contains("libnode_text.so and [ROOT]/more/libcopy.so"),
         "{}",
         ran.stderr
     );
@@ -225,15 +198,13 @@ fn damaged_crates_beside_para_are_told_and_the_others_work() {
     std::fs::write(beside("para"), stranger).unwrap();
 
     let workspace = Workspace::with_para(&installation.para());
-    workspace.graph("g.json", r#""i": { "type": "load/images", "params": { "path": "assets/subjects/dog" } },
-        "s": { "type": "image/save", "inputs": { "images": "i.images" }, "params": { "prefix": "dog" } }"#);
-    let ran = workspace.run("g.json", &[]).exits(0);
-    assert_eq!(
-        ran.stderr.matches("warning: plugin ").count(),
-        3,
-        "{}",
-        ran.stderr
+    workspace.graph(
+        "g.json",
+        r#""i": { "type": "load/images", "params": { "path": "assets/subjects/dog" } },
+        "s": { "type": "image/save", "inputs": { "images": "i.images" }, "params": { "prefix": "dog" } }"#,
     );
+    let ran = workspace.run("g.json", &[]).exits(0);
+    assert_eq!(ran.stderr.matches("warning: plugin ").count(), 3, "{}", ran.stderr);
     for words in [
         "libnode_lora.so was not loaded: ",
         "libnode_table.so was not loaded: ",

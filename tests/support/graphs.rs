@@ -39,10 +39,7 @@ pub(crate) fn shortened(graph: &Json) -> Vec<String> {
             set("steps", 3);
         } else if ty == "sample/ddim" {
             set("steps", 2);
-            set(
-                "batch",
-                node["params"]["batch"].as_u64().unwrap_or(1).min(2),
-            );
+            set("batch", node["params"]["batch"].as_u64().unwrap_or(1).min(2));
         }
     }
     arguments

@@ -33,13 +33,7 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 /// there is no git.
 pub(crate) fn files() -> Vec<String> {
     let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
         .output()
         .ok()
@@ -52,22 +46,11 @@ pub(crate) fn files() -> Vec<String> {
             .collect(),
         None => files_below(root())
             .iter()
-            .map(|file| {
-                file.strip_prefix(root())
-                    .unwrap()
-                    .to_string_lossy()
-                    .into_owned()
-            })
+            .map(|file| file.strip_prefix(root()).unwrap().to_string_lossy().into_owned())
             .collect(),
     };
-    let names: Vec<String> = names
-        .into_iter()
-        .filter(|name| root().join(name).is_file())
-        .collect();
-    assert!(
-        names.len() > 100,
-        "the list of files looks incomplete: {names:?}"
-    );
+    let names: Vec<String> = names.into_iter().filter(|name| root().join(name).is_file()).collect();
+    assert!(names.len() > 100, "the list of files looks incomplete: {names:?}");
     names
 }
 

@@ -16,22 +16,14 @@ pub(crate) fn edit(file: &Path, edit: impl FnOnce(&mut BTreeMap<String, (Vec<usi
         .collect();
     let mut tensors = read
         .iter()
-        .map(|(name, view)| {
-            (
-                name.to_owned(),
-                (view.shape().to_vec(), view.data().to_vec()),
-            )
-        })
+        .map(|(name, view)| (name.to_owned(), (view.shape().to_vec(), view.data().to_vec())))
         .collect();
     edit(&mut tensors);
     let views: BTreeMap<&String, TensorView<'_>> = tensors
         .iter()
         .map(|(name, (shape, data))| {
             let dtype = dtypes.get(name).or_else(|| dtypes.values().next());
-            (
-                name,
-                TensorView::new(*dtype.unwrap(), shape.clone(), data).unwrap(),
-            )
+            (name, TensorView::new(*dtype.unwrap(), shape.clone(), data).unwrap())
         })
         .collect();
     let written = safetensors::serialize(views, header.metadata().clone()).unwrap();

@@ -40,11 +40,7 @@ impl Workspace {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         std::fs::create_dir(root.join("graphs")).unwrap();
-        std::os::unix::fs::symlink(
-            project::root().join("graphs/assets"),
-            root.join("graphs/assets"),
-        )
-        .unwrap();
+        std::os::unix::fs::symlink(project::root().join("graphs/assets"), root.join("graphs/assets")).unwrap();
         Self {
             _folder: folder,
             root,
@@ -78,10 +74,7 @@ impl Workspace {
 
     /// Writes a graph with these nodes (JSON, without the outer braces).
     pub(crate) fn graph(&self, name: &str, nodes: &str) {
-        self.write(
-            name,
-            format!("{{ \"paragraph\": 1, \"nodes\": {{\n{nodes}\n}} }}\n"),
-        );
+        self.write(name, format!("{{ \"paragraph\": 1, \"nodes\": {{\n{nodes}\n}} }}\n"));
     }
 
     /// `para` with these arguments, in `graphs/`, with nothing of the surrounding environment.
@@ -134,12 +127,9 @@ impl Workspace {
 
     /// All files in the temporary folder but the shipped assets and what is kept about file contents.
     pub(crate) fn files(&self) -> Vec<String> {
-        let names = project::files_below(&self.root).into_iter().map(|file| {
-            file.strip_prefix(&self.root)
-                .unwrap()
-                .to_string_lossy()
-                .into_owned()
-        });
+        let names = project::files_below(&self.root)
+            .into_iter()
+            .map(|file| file.strip_prefix(&self.root).unwrap().to_string_lossy().into_owned());
         names
             .filter(|name| name != "graphs/assets" && name != "store/files.json")
             .collect()
@@ -173,9 +163,7 @@ impl Ran {
     pub(crate) fn events(&self) -> Vec<Event> {
         self.stdout
             .lines()
-            .map(|line| {
-                serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}\n{self:#?}"))
-            })
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}\n{self:#?}")))
             .collect()
     }
 

@@ -47,10 +47,7 @@ fn save(
     precision: Precision,
 ) -> Result<Files> {
     if path.extension().is_none_or(|e| e != "safetensors") {
-        sdk::bail!(
-            "parameter `path`: {} does not end in .safetensors",
-            path.display()
-        );
+        sdk::bail!("parameter `path`: {} does not end in .safetensors", path.display());
     }
     let dtype = match precision {
         Precision::F16 => DType::F16,
@@ -59,13 +56,11 @@ fn save(
     let layout = model.map(|model| UnetLayout::from(model.unet.base.config()));
     let bytes = match (format, model, &layout) {
         (Format::Native, _, _) => adapter.file_bytes(layout.as_ref(), Some(dtype))?,
-        (Format::Lora, Some(model), Some(layout)) => {
-            adapter.lora_bytes(model.unet.base.tensors(), layout, dtype)?
-        }
+        (Format::Lora, Some(model), Some(layout)) => adapter.lora_bytes(model.unet.base.tensors(), layout, dtype)?,
         (Format::Lora, ..) => sdk::bail!("a LoRA is exact for one model, and none is linked";
                                          help: "link `model` of load/model to this node's `model`"),
     };
-    context.claim(&path)?;
+    context.claim(&path, &bytes)?;
     let mut files = Files::default();
     files.write(&path, &bytes)?;
     Ok(files)

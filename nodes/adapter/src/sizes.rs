@@ -40,11 +40,8 @@ fn sizes(
     let config = match (path, model) {
         (Some(path), _) => {
             let file = path.join("unet/config.json");
-            let text =
-                fs::read_to_string(&file).context(|| format!("cannot read {}", file.display()));
-            let text = text.help(
-                || "give sdxl, sd15, or a diffusers folder (the one that holds model_index.json)",
-            )?;
+            let text = fs::read_to_string(&file).context(|| format!("cannot read {}", file.display()));
+            let text = text.help(|| "give sdxl, sd15, or a diffusers folder (the one that holds model_index.json)")?;
             UnetConfig::from_json(&text).context(|| file.display().to_string())?
         }
         (None, Known::Sdxl) => UnetConfig::sdxl(),
@@ -62,9 +59,7 @@ fn sizes(
                 gamma,
                 scope: gamma_scope.into(),
             };
-            let shapes = modules
-                .iter()
-                .map(|m| (m.path.as_str(), m.shape.as_slice()));
+            let shapes = modules.iter().map(|m| (m.path.as_str(), m.shape.as_slice()));
             let found = subset::sizes(shapes, subset, rule)?;
             let name = Cell::from(subset.name());
             table.push([

@@ -55,11 +55,7 @@ impl Adapter {
         }
         let content = Content::open(path)?;
         let config = match path.parent() {
-            Some(folder)
-                if path
-                    .file_name()
-                    .is_some_and(|n| n == "adapter_model.safetensors") =>
-            {
+            Some(folder) if path.file_name().is_some_and(|n| n == "adapter_model.safetensors") => {
                 folder_config(folder)?
             }
             _ => None,
@@ -150,12 +146,7 @@ impl Adapter {
     ///
     /// # Errors
     /// A sequence, which must be merged first; modules that the base does not have.
-    pub fn lora_bytes(
-        &self,
-        base: &BTreeMap<String, Tensor>,
-        layout: &UnetLayout,
-        dtype: DType,
-    ) -> Result<Vec<u8>> {
+    pub fn lora_bytes(&self, base: &BTreeMap<String, Tensor>, layout: &UnetLayout, dtype: DType) -> Result<Vec<u8>> {
         let lora = match self {
             Self::Para(para) => {
                 let para = Para {
@@ -197,9 +188,7 @@ impl Adapter {
             _ => {
                 let all = self.paras().iter().flat_map(|p| p.modules.keys());
                 let all: std::collections::BTreeSet<&String> = all.collect();
-                all.into_iter()
-                    .map(|path| ModuleName::unet(path.clone()))
-                    .collect()
+                all.into_iter().map(|path| ModuleName::unet(path.clone())).collect()
             }
         }
     }

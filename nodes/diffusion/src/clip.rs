@@ -91,9 +91,7 @@ impl ClipConfig {
     }
 
     fn projects(&self) -> bool {
-        self.architectures
-            .iter()
-            .any(|a| a == "CLIPTextModelWithProjection")
+        self.architectures.iter().any(|a| a == "CLIPTextModelWithProjection")
     }
 }
 
@@ -143,21 +141,10 @@ struct EncoderLayer {
 impl EncoderLayer {
     /// In the order in which transformers lists the modules.
     fn new(parts: &mut Parts<'_>, path: &str, config: &ClipConfig) -> Result<Self> {
-        let (d, inner, eps) = (
-            config.hidden_size,
-            config.intermediate_size,
-            config.layer_norm_eps,
-        );
-        let mut linear =
-            |name: &str, d_in, d_out| parts.linear(&format!("{path}.{name}"), d_in, d_out, true);
-        let (k, v) = (
-            linear("self_attn.k_proj", d, d)?,
-            linear("self_attn.v_proj", d, d)?,
-        );
-        let (q, out) = (
-            linear("self_attn.q_proj", d, d)?,
-            linear("self_attn.out_proj", d, d)?,
-        );
+        let (d, inner, eps) = (config.hidden_size, config.intermediate_size, config.layer_norm_eps);
+        let mut linear = |name: &str, d_in, d_out| parts.linear(&format!("{path}.{name}"), d_in, d_out, true);
+        let (k, v) = (linear("self_attn.k_proj", d, d)?, linear("self_attn.v_proj", d, d)?);
+        let (q, out) = (linear("self_attn.q_proj", d, d)?, linear("self_attn.out_proj", d, d)?);
         let (fc1, fc2) = (linear("mlp.fc1", d, inner)?, linear("mlp.fc2", inner, d)?);
         Ok(Self {
             norm1: parts.layer_norm(&format!("{path}.layer_norm1"), d, eps)?,
@@ -171,13 +158,7 @@ impl EncoderLayer {
         })
     }
 
-    fn forward(
-        &self,
-        x: &Tensor,
-        config: &ClipConfig,
-        mask: &Tensor,
-        hooks: &Hooks,
-    ) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, config: &ClipConfig, mask: &Tensor, hooks: &Hooks) -> Result<Tensor> {
         let (n, length, d) = x.dims3()?;
         let (heads, width) = (config.num_attention_heads, d / config.num_attention_heads);
         let split = |x: Tensor| x.reshape((n, length, heads, width))?.transpose(1, 2);
@@ -214,16 +195,9 @@ impl ClipText {
         let embedding = |name: &str| format!("text_model.embeddings.{name}_embedding.weight");
         let net = Net {
             tokens: parts.tensor(&embedding("token"), &[config.vocab_size, d])?,
-            positions: parts
-                .tensor(&embedding("position"), &[config.max_position_embeddings, d])?,
+            positions: parts.tensor(&embedding("position"), &[config.max_position_embeddings, d])?,
             layers: (0..config.num_hidden_layers)
-                .map(|i| {
-                    EncoderLayer::new(
-                        &mut parts,
-                        &format!("text_model.encoder.layers.{i}"),
-                        &config,
-                    )
-                })
+                .map(|i| EncoderLayer::new(&mut parts, &format!("text_model.encoder.layers.{i}"), &config))
                 .collect::<Result<_>>()?,
             norm: parts.layer_norm("text_model.final_layer_norm", d, eps)?,
             projection: config
@@ -249,10 +223,7 @@ impl ClipText {
         let (net, device) = (&self.net, self.device());
         let flat: Vec<u32> = ids.iter().flatten().copied().collect();
         let flat = Tensor::from_vec(flat, n * length, device)?;
-        let tokens = net
-            .tokens
-            .index_select(&flat, 0)?
-            .reshape((n, length, ()))?;
+        let tokens = net.tokens.index_select(&flat, 0)?.reshape((n, length, ()))?;
         let mut x = tokens.broadcast_add(&net.positions.narrow(0, 0, length)?)?;
         let mut penultimate = x.clone();
         let mask = causal_mask(length, self.dtype(), device)?;
@@ -352,8 +323,6 @@ fn full_name(name: String) -> String {
 /// Minus infinity wherever a token would see a later one.
 fn causal_mask(length: usize, dtype: DType, device: &Device) -> Result<Tensor> {
     let cell = |i: usize, j: usize| if j > i { f32::NEG_INFINITY } else { 0.0 };
-    let mask: Vec<f32> = (0..length * length)
-        .map(|at| cell(at / length, at % length))
-        .collect();
+    let mask: Vec<f32> = (0..length * length).map(|at| cell(at / length, at % length)).collect();
     Ok(Tensor::from_vec(mask, (length, length), device)?.to_dtype(dtype)?)
 }

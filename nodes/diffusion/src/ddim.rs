@@ -128,18 +128,12 @@ impl DdimConfig {
         let betas = match (&self.trained_betas, self.beta_schedule) {
             (Some(betas), _) => betas.iter().map(|b| *b as f32).collect(),
             (None, BetaSchedule::Linear) => linspace(self.beta_start, self.beta_end, n),
-            (None, BetaSchedule::ScaledLinear) => {
-                linspace(self.beta_start.sqrt(), self.beta_end.sqrt(), n)
-                    .into_iter()
-                    .map(|b| b * b)
-                    .collect()
-            }
+            (None, BetaSchedule::ScaledLinear) => linspace(self.beta_start.sqrt(), self.beta_end.sqrt(), n)
+                .into_iter()
+                .map(|b| b * b)
+                .collect(),
             (None, BetaSchedule::SquaredcosCapV2) => {
-                let bar = |t: f64| {
-                    ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2)
-                        .cos()
-                        .powi(2)
-                };
+                let bar = |t: f64| ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
                 let at = |i: usize| i as f64 / n as f64;
                 (0..n)
                     .map(|i| (1.0 - bar(at(i + 1)) / bar(at(i))).min(0.999) as f32)
@@ -236,14 +230,7 @@ impl Ddim {
     ///
     /// # Errors
     /// No noise for `eta` > 0, a timestep outside the schedule, or shapes that differ.
-    pub fn step(
-        &self,
-        output: &Tensor,
-        t: usize,
-        sample: &Tensor,
-        eta: f64,
-        noise: Option<&Tensor>,
-    ) -> Result<Tensor> {
+    pub fn step(&self, output: &Tensor, t: usize, sample: &Tensor, eta: f64, noise: Option<&Tensor>) -> Result<Tensor> {
         let alpha = self.alpha(t)?;
         let ratio = self.config.num_train_timesteps / self.steps.max(1);
         let alpha_next = match t.checked_sub(ratio) {
@@ -257,8 +244,7 @@ impl Ddim {
         let next = ((clean * alpha_next.sqrt())? + direction)?;
         match noise {
             _ if eta == 0.0 => Ok(next),
-            Some(noise) => Ok((next
-                + (noise.to_device(sample.device())?.to_dtype(sample.dtype())? * deviation)?)?),
+            Some(noise) => Ok((next + (noise.to_device(sample.device())?.to_dtype(sample.dtype())? * deviation)?)?),
             None => bail!("eta {eta} needs noise for every step, and none was given"),
         }
     }
@@ -314,26 +300,19 @@ impl Ddim {
 
     fn alpha(&self, t: usize) -> Result<f64> {
         let steps = self.alphas_cumprod.len();
-        self.alphas_cumprod.get(t).copied().ok_or_else(|| {
-            Error::msg(format!(
-                "timestep {t} is outside the schedule's {steps} training steps"
-            ))
-        })
+        self.alphas_cumprod
+            .get(t)
+            .copied()
+            .ok_or_else(|| Error::msg(format!("timestep {t} is outside the schedule's {steps} training steps")))
     }
 
     /// √ᾱ and √(1−ᾱ) of each sample, shaped to multiply `like`.
     fn weights(&self, like: &Tensor, t: &[usize]) -> Result<(Tensor, Tensor)> {
         let n = like.dim(0)?;
         if t.len() != n {
-            bail!(
-                "{} timesteps for {n} samples, expected one for each",
-                t.len()
-            );
+            bail!("{} timesteps for {n} samples, expected one for each", t.len());
         }
-        let alphas = t
-            .iter()
-            .map(|t| self.alpha(*t))
-            .collect::<Result<Vec<f64>>>()?;
+        let alphas = t.iter().map(|t| self.alpha(*t)).collect::<Result<Vec<f64>>>()?;
         let mut shape = vec![1; like.rank()];
         shape[0] = n;
         let column = |f: fn(&f64) -> f64| -> Result<Tensor> {
@@ -411,12 +390,6 @@ fn without_last_signal(betas: &[f32]) -> Vec<f32> {
         .map(|root| ((root - last) * first / (first - last)).powi(2))
         .collect();
     (0..bars.len())
-        .map(|i| {
-            (1.0 - if i == 0 {
-                bars[0]
-            } else {
-                bars[i] / bars[i - 1]
-            }) as f32
-        })
+        .map(|i| (1.0 - if i == 0 { bars[0] } else { bars[i] / bars[i - 1] }) as f32)
         .collect()
 }

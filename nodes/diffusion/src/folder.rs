@@ -72,10 +72,7 @@ impl ModelFolder {
         }
         let unet = config(&path.join("unet/config.json"), UnetConfig::from_json)?;
         let vae = config(&path.join("vae/config.json"), VaeConfig::from_json)?;
-        let scheduler = config(
-            &path.join("scheduler/scheduler_config.json"),
-            DdimConfig::from_json,
-        )?;
+        let scheduler = config(&path.join("scheduler/scheduler_config.json"), DdimConfig::from_json)?;
         if unet.in_channels != vae.latent_channels {
             bail!("{}: the UNet takes {} channels and the autoencoder makes {}", path.display(), unet.in_channels, vae.latent_channels;
                   help: "inpainting and other models with extra inputs are not supported");
@@ -163,23 +160,13 @@ impl ModelFolder {
             Family::Sd15 => Ok(TextEncoders::sd15(first)),
             Family::Sdxl => {
                 let second = self.text_encoder("text_encoder_2", "tokenizer_2", dtype, device)?;
-                TextEncoders::sdxl(first, second, self.zeros_for_no_negative)
-                    .context(|| self.path.display())
+                TextEncoders::sdxl(first, second, self.zeros_for_no_negative).context(|| self.path.display())
             }
         }
     }
 
-    fn text_encoder(
-        &self,
-        encoder: &str,
-        tokenizer: &str,
-        dtype: DType,
-        device: &Device,
-    ) -> Result<TextEncoder> {
-        let config = config(
-            &self.path.join(encoder).join("config.json"),
-            ClipConfig::from_json,
-        )?;
+    fn text_encoder(&self, encoder: &str, tokenizer: &str, dtype: DType, device: &Device) -> Result<TextEncoder> {
+        let config = config(&self.path.join(encoder).join("config.json"), ClipConfig::from_json)?;
         let tokenizer = Tokenizer::open(self.path.join(tokenizer), config.max_position_embeddings)
             .help(|| "copy or download the model's tokenizer folders again")?;
         let weights = Weights::open_as(self.path.join(encoder), Some(dtype), device)?;

@@ -12,8 +12,7 @@ pub const BUILD_ID: &str = env!("PARA_BUILD_ID");
 #[unsafe(no_mangle)]
 #[cfg_attr(not(target_os = "macos"), unsafe(link_section = ".para_shared"))]
 #[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__para_shared"))]
-pub static PARA_SHARED: Handshake =
-    Handshake::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), BUILD_ID);
+pub static PARA_SHARED: Handshake = Handshake::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), BUILD_ID);
 
 /// Makes a crate that uses this library a plugin: `diffusion::plugin![Load, Save];`.
 #[macro_export]

@@ -123,11 +123,7 @@ struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self {
-            data,
-            rows,
-            columns,
-        }
+        Self { data, rows, columns }
     }
 
     /// The part that starts at (row, column).
@@ -191,14 +187,7 @@ unsafe fn product(
 }
 
 /// `product` into a slice that this thread owns, with rows of `n` values.
-fn product_into(
-    sizes: (usize, usize, usize),
-    dst: &mut [f32],
-    add: bool,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    scale: f32,
-) {
+fn product_into(sizes: (usize, usize, usize), dst: &mut [f32], add: bool, a: Matrix<'_>, b: Matrix<'_>, scale: f32) {
     let (m, n, _) = sizes;
     assert!(
         m * n <= dst.len(),

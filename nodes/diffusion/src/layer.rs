@@ -92,9 +92,7 @@ impl Layer {
         match (&self.bias, self.kind) {
             (None, _) => Ok(y),
             (Some(bias), LayerKind::Linear) => Ok(y.broadcast_add(bias)?),
-            (Some(bias), LayerKind::Conv2d { .. }) => {
-                Ok(y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?)
-            }
+            (Some(bias), LayerKind::Conv2d { .. }) => Ok(y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?),
         }
     }
 

@@ -34,14 +34,9 @@ pub fn matrix(tensor: &Tensor) -> Result<Matrix> {
 /// A length other than `rows · columns`.
 pub fn from_rows(values: &[f64], rows: usize, columns: usize) -> Result<Matrix> {
     if values.len() != rows * columns {
-        bail!(
-            "{} values do not fill a {rows}x{columns} matrix",
-            values.len()
-        );
+        bail!("{} values do not fill a {rows}x{columns} matrix", values.len());
     }
-    Ok(Matrix::from_fn(rows, columns, |i, j| {
-        values[i * columns + j]
-    }))
+    Ok(Matrix::from_fn(rows, columns, |i, j| values[i * columns + j]))
 }
 
 /// The values of a matrix, row by row.
@@ -193,9 +188,7 @@ pub fn solve_transposed(a: &Matrix, r: &Matrix) -> Result<Matrix> {
     for j in (0..n).rev() {
         let pivot = r[(j, j)];
         if pivot == 0.0 || !pivot.is_finite() {
-            bail!(
-                "column {j} of B depends on the columns before it: R has {pivot} on its diagonal"
-            );
+            bail!("column {j} of B depends on the columns before it: R has {pivot} on its diagonal");
         }
         for i in 0..x.nrows() {
             let known: f64 = (j + 1..n).map(|k| x[(i, k)] * r[(j, k)]).sum();
@@ -260,10 +253,7 @@ pub fn leading(a: &Matrix, n: usize) -> Matrix {
 pub fn concat(parts: &[&Matrix]) -> Result<Matrix> {
     let rows = parts.first().map_or(0, |m| m.nrows());
     if let Some(odd) = parts.iter().find(|m| m.nrows() != rows) {
-        bail!(
-            "matrices of {rows} and {} rows cannot stand side by side",
-            odd.nrows()
-        );
+        bail!("matrices of {rows} and {} rows cannot stand side by side", odd.nrows());
     }
     let all: Vec<Vec<f64>> = parts.iter().flat_map(|m| columns(m)).collect();
     Ok(Matrix::from_fn(rows, all.len(), |i, j| all[j][i]))
@@ -325,12 +315,7 @@ mod tests {
         assert_eq!(basis.ncols(), 2);
         let residual = &a - &basis * (basis.transpose() * &a);
         assert!(residual.norm_l2() < 1e-14);
-        assert_eq!(
-            orthonormal_basis(&Matrix::zeros(4, 2), 1e-6)
-                .unwrap()
-                .ncols(),
-            0
-        );
+        assert_eq!(orthonormal_basis(&Matrix::zeros(4, 2), 1e-6).unwrap().ncols(), 0);
     }
 
     #[test]

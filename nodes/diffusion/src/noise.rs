@@ -100,9 +100,7 @@ impl Generator {
                 state.len()
             );
         }
-        let word = |at: usize| {
-            u32::from_le_bytes([state[at], state[at + 1], state[at + 2], state[at + 3]])
-        };
+        let word = |at: usize| u32::from_le_bytes([state[at], state[at + 1], state[at + 2], state[at + 3]]);
         let mut words = Box::new([0u32; WORDS]);
         for (i, w) in words.iter_mut().enumerate() {
             *w = word(MAGIC.len() + 4 * i);
@@ -137,11 +135,7 @@ impl Generator {
     fn twist(&mut self) {
         for i in 0..WORDS {
             let y = (self.words[i] & 0x8000_0000) | (self.words[(i + 1) % WORDS] & 0x7fff_ffff);
-            let mixed = if y & 1 == 0 {
-                y >> 1
-            } else {
-                (y >> 1) ^ 0x9908_b0df
-            };
+            let mixed = if y & 1 == 0 { y >> 1 } else { (y >> 1) ^ 0x9908_b0df };
             self.words[i] = self.words[(i + SHIFT) % WORDS] ^ mixed;
         }
         self.next = 0;

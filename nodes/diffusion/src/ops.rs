@@ -13,13 +13,7 @@ use sdk::{Result, bail};
 ///
 /// # Errors
 /// Shapes that do not fit.
-pub fn conv2d(
-    x: &Tensor,
-    w: &Tensor,
-    b: Option<&Tensor>,
-    stride: usize,
-    padding: usize,
-) -> Result<Tensor> {
+pub fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding: usize) -> Result<Tensor> {
     let ((_, channels, height, width), (c_out, c_in, kh, kw)) = match (x.dims4(), w.dims4()) {
         (Ok(x), Ok(w)) => (x, w),
         _ => bail!(
@@ -79,14 +73,7 @@ pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
 ///
 /// # Errors
 /// Channels that `groups` does not divide.
-pub fn group_norm(
-    x: &Tensor,
-    groups: usize,
-    w: &Tensor,
-    b: &Tensor,
-    eps: f64,
-    silu: bool,
-) -> Result<Tensor> {
+pub fn group_norm(x: &Tensor, groups: usize, w: &Tensor, b: &Tensor, eps: f64, silu: bool) -> Result<Tensor> {
     let Ok((_, c, _, _)) = x.dims4() else {
         bail!("group_norm of {:?}: expected (n, c, h, w)", x.dims());
     };
@@ -125,13 +112,7 @@ pub fn layer_norm(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<Tensor
 ///
 /// # Errors
 /// Shapes that do not fit.
-pub fn attention(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    scale: f64,
-    mask: Option<&Tensor>,
-) -> Result<Tensor> {
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64, mask: Option<&Tensor>) -> Result<Tensor> {
     let (Ok((n, heads, l, d)), Ok(keys)) = (q.dims4(), k.dims4()) else {
         bail!(
             "attention of q {:?} and k {:?}: expected (n, heads, l, d)",
@@ -150,13 +131,7 @@ pub fn attention(
     }
     let constant = constant_mask(mask, l, s)?;
     if fit(q, &[Some(k), Some(v)]) && constant.is_some() == mask.is_some() {
-        return Ok(kernels::attention::attention(
-            q,
-            k,
-            v,
-            scale,
-            constant.as_ref(),
-        )?);
+        return Ok(kernels::attention::attention(q, k, v, scale, constant.as_ref())?);
     }
     Ok(composite::attention(q, k, v, scale, mask)?)
 }
@@ -278,11 +253,7 @@ fn fit(x: &Tensor, others: &[Option<&Tensor>]) -> bool {
     kernels::fit(&[x]) && others.iter().flatten().all(|t| kernels::fit(&[t]))
 }
 
-fn activation(
-    x: &Tensor,
-    kind: Activation,
-    other: fn(&Tensor) -> sdk::candle_core::Result<Tensor>,
-) -> Result<Tensor> {
+fn activation(x: &Tensor, kind: Activation, other: fn(&Tensor) -> sdk::candle_core::Result<Tensor>) -> Result<Tensor> {
     Ok(if fit(x, &[]) {
         kernels::geglu::activate(x, kind)?
     } else {
@@ -302,13 +273,9 @@ fn check_vector(op: &str, name: &str, vector: Option<&Tensor>, len: usize) -> Re
 /// The mask as the kernels take it: f32 of (l, s); none for one that is trained or differs between heads.
 fn constant_mask(mask: Option<&Tensor>, l: usize, s: usize) -> Result<Option<Tensor>> {
     match mask {
-        Some(mask) if !mask.track_op() && mask.dims().len() <= 2 => match mask.broadcast_as((l, s))
-        {
+        Some(mask) if !mask.track_op() && mask.dims().len() <= 2 => match mask.broadcast_as((l, s)) {
             Ok(mask) => Ok(Some(mask.to_dtype(DType::F32)?)),
-            Err(_) => bail!(
-                "attention: the mask is {:?}, expected [{l}, {s}]",
-                mask.dims()
-            ),
+            Err(_) => bail!("attention: the mask is {:?}, expected [{l}, {s}]", mask.dims()),
         },
         _ => Ok(None),
     }
@@ -321,9 +288,7 @@ mod tests {
 
     fn ramp(shape: &[usize], dtype: DType) -> Tensor {
         let len = shape.iter().product::<usize>();
-        let values: Vec<f64> = (0..len)
-            .map(|i| ((i * 37 + 11) % 101) as f64 / 50.0 - 1.0)
-            .collect();
+        let values: Vec<f64> = (0..len).map(|i| ((i * 37 + 11) % 101) as f64 / 50.0 - 1.0).collect();
         Tensor::from_vec(values, shape, &Device::Cpu)
             .unwrap()
             .to_dtype(dtype)
@@ -333,12 +298,7 @@ mod tests {
     fn far(a: &Tensor, b: &Tensor) -> f64 {
         let double = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
         let off = (double(a) - double(b)).unwrap().abs().unwrap();
-        off.flatten_all()
-            .unwrap()
-            .max(0)
-            .unwrap()
-            .to_scalar::<f64>()
-            .unwrap()
+        off.flatten_all().unwrap().max(0).unwrap().to_scalar::<f64>().unwrap()
     }
 
     /// Every operation on one type, on the same numbers.
@@ -361,22 +321,13 @@ mod tests {
                 "conv2d",
                 conv2d(&image, &t(&[3, 4, 3, 3]), Some(&t(&[3])), 2, 1).unwrap(),
             ),
-            (
-                "linear",
-                linear(&t(&[2, 3, 8]), &t(&[5, 8]), Some(&t(&[5]))).unwrap(),
-            ),
+            ("linear", linear(&t(&[2, 3, 8]), &t(&[5, 8]), Some(&t(&[5]))).unwrap()),
             (
                 "group_norm",
                 group_norm(&image, 2, &t(&[4]), &t(&[4]), 1e-5, true).unwrap(),
             ),
-            (
-                "layer_norm",
-                layer_norm(&t(&[3, 8]), &t(&[8]), &t(&[8]), 1e-5).unwrap(),
-            ),
-            (
-                "attention",
-                attention(&q, &k, &k, 0.5, Some(&t(&[7, 5]))).unwrap(),
-            ),
+            ("layer_norm", layer_norm(&t(&[3, 8]), &t(&[8]), &t(&[8]), 1e-5).unwrap()),
+            ("attention", attention(&q, &k, &k, 0.5, Some(&t(&[7, 5]))).unwrap()),
             ("attention_heads", heads.reshape((2, 7, 3, 4)).unwrap()),
             ("geglu", geglu(&t(&[3, 8])).unwrap()),
             ("quick_gelu", quick_gelu(&t(&[3, 8])).unwrap()),
@@ -389,16 +340,8 @@ mod tests {
     #[test]
     fn f64_and_f32_agree() {
         for ((name, single), (_, double)) in all(DType::F32).iter().zip(&all(DType::F64)) {
-            assert_eq!(
-                (single.dtype(), double.dtype()),
-                (DType::F32, DType::F64),
-                "{name}"
-            );
-            assert!(
-                far(single, double) < 1e-5,
-                "{name} off by {:e}",
-                far(single, double)
-            );
+            assert_eq!((single.dtype(), double.dtype()), (DType::F32, DType::F64), "{name}");
+            assert!(far(single, double) < 1e-5, "{name} off by {:e}", far(single, double));
         }
     }
 
@@ -410,21 +353,13 @@ mod tests {
             let apart = attention(&split(&q), &split(&k), &split(&k), 0.5, None).unwrap();
             assert_eq!(apart.dims(), [2, 3, 7, 4]);
             let together = attention_heads(&q, &k, &k, 3, 0.5, None).unwrap();
-            assert!(
-                far(
-                    &apart.transpose(1, 2).unwrap().flatten_from(2).unwrap(),
-                    &together
-                ) < 1e-6
-            );
+            assert!(far(&apart.transpose(1, 2).unwrap().flatten_from(2).unwrap(), &together) < 1e-6);
         }
     }
 
     #[test]
     fn gradients_of_uneven_strided_convolutions_are_right_in_f64_too() {
-        let (x, w) = (
-            ramp(&[1, 2, 7, 10], DType::F64),
-            ramp(&[3, 2, 3, 3], DType::F64),
-        );
+        let (x, w) = (ramp(&[1, 2, 7, 10], DType::F64), ramp(&[3, 2, 3, 3], DType::F64));
         let gradient = |dtype| {
             let x = Var::from_tensor(&x.to_dtype(dtype).unwrap()).unwrap();
             let y = conv2d(&x, &w.to_dtype(dtype).unwrap(), None, 2, 1).unwrap();
@@ -436,10 +371,7 @@ mod tests {
 
     #[test]
     fn a_trained_mask_gets_its_gradient() {
-        let (q, k) = (
-            ramp(&[1, 2, 4, 4], DType::F32),
-            ramp(&[1, 2, 3, 4], DType::F32),
-        );
+        let (q, k) = (ramp(&[1, 2, 4, 4], DType::F32), ramp(&[1, 2, 3, 4], DType::F32));
         let mask = Var::from_tensor(&ramp(&[4, 3], DType::F32)).unwrap();
         let y = attention(&q, &k, &k, 0.5, Some(&mask)).unwrap();
         let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();

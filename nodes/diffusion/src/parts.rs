@@ -57,24 +57,12 @@ impl<'a> Parts<'a> {
         Ok(self.placeholder.broadcast_as(shape)?)
     }
 
-    pub(crate) fn linear(
-        &mut self,
-        path: &str,
-        d_in: usize,
-        d_out: usize,
-        bias: bool,
-    ) -> Result<Layer> {
+    pub(crate) fn linear(&mut self, path: &str, d_in: usize, d_out: usize, bias: bool) -> Result<Layer> {
         self.layer(path, LayerKind::Linear, &[d_out, d_in], bias)
     }
 
     /// A convolution with a bias and a square kernel, padded to keep the size at stride 1.
-    pub(crate) fn conv(
-        &mut self,
-        path: &str,
-        c_in: usize,
-        c_out: usize,
-        kernel: usize,
-    ) -> Result<Layer> {
+    pub(crate) fn conv(&mut self, path: &str, c_in: usize, c_out: usize, kernel: usize) -> Result<Layer> {
         let kind = LayerKind::Conv2d {
             stride: 1,
             padding: kernel / 2,
@@ -83,23 +71,12 @@ impl<'a> Parts<'a> {
     }
 
     /// A 3×3 convolution with a bias that halves the size.
-    pub(crate) fn halving_conv(
-        &mut self,
-        path: &str,
-        channels: usize,
-        padding: usize,
-    ) -> Result<Layer> {
+    pub(crate) fn halving_conv(&mut self, path: &str, channels: usize, padding: usize) -> Result<Layer> {
         let kind = LayerKind::Conv2d { stride: 2, padding };
         self.layer(path, kind, &[channels, channels, 3, 3], true)
     }
 
-    pub(crate) fn group_norm(
-        &mut self,
-        path: &str,
-        groups: usize,
-        channels: usize,
-        eps: f64,
-    ) -> Result<GroupNorm> {
+    pub(crate) fn group_norm(&mut self, path: &str, groups: usize, channels: usize, eps: f64) -> Result<GroupNorm> {
         Ok(GroupNorm {
             groups,
             weight: self.tensor(&format!("{path}.weight"), &[channels])?,
@@ -129,11 +106,7 @@ impl<'a> Parts<'a> {
             .filter(|name| !self.used.contains(*name))
             .map(|name| format!("`{name}`"))
             .collect();
-        let missing: Vec<String> = self
-            .missing
-            .iter()
-            .map(|name| format!("`{name}`"))
-            .collect();
+        let missing: Vec<String> = self.missing.iter().map(|name| format!("`{name}`")).collect();
         let problems: Vec<String> = [
             ("missing", &missing),
             ("of another shape", &self.misshapen),
@@ -146,16 +119,11 @@ impl<'a> Parts<'a> {
         if problems.is_empty() {
             return Ok(self.modules);
         }
-        let mut help =
-            String::from("the weights and the config.json beside them do not belong together");
+        let mut help = String::from("the weights and the config.json beside them do not belong together");
         if let Some(first) = self.missing.first() {
             help = format!("{help}; for `{first}`, {}", similar(first, tensors.keys()));
         }
-        Err(Error::msg(format!(
-            "the tensors do not fit {what}: {}",
-            problems.join("; ")
-        ))
-        .help(help))
+        Err(Error::msg(format!("the tensors do not fit {what}: {}", problems.join("; "))).help(help))
     }
 
     fn layer(&mut self, path: &str, kind: LayerKind, shape: &[usize], bias: bool) -> Result<Layer> {
@@ -188,8 +156,7 @@ pub(crate) fn replaced(
     for (name, new) in changed {
         let Some(old) = all.get_mut(name) else {
             return Err(
-                Error::msg(format!("the model has no tensor `{name}` to replace"))
-                    .help(similar(name, tensors.keys())),
+                Error::msg(format!("the model has no tensor `{name}` to replace")).help(similar(name, tensors.keys()))
             );
         };
         if old.dims() != new.dims() {

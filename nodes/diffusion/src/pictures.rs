@@ -12,11 +12,7 @@ pub fn to_tensor(images: &Images, factor: usize) -> Result<Tensor> {
         bail!("there is no picture to encode");
     };
     let (width, height) = (first.width, first.height);
-    if let Some(other) = images
-        .items
-        .iter()
-        .find(|i| (i.width, i.height) != (width, height))
-    {
+    if let Some(other) = images.items.iter().find(|i| (i.width, i.height) != (width, height)) {
         bail!("pictures of {width} x {height} and {} x {} cannot be encoded together", other.width, other.height;
               help: "bring them to one size with image/resize");
     }
@@ -52,8 +48,7 @@ pub fn from_tensor(pixels: &Tensor) -> Result<Images> {
         .clamp(0.0, 255.0)?
         .round()?
         .to_dtype(DType::U8)?;
-    let rows = (0..bytes.dim(0)?)
-        .map(|index| Image::new(width, height, bytes.get(index)?.flatten_all()?.to_vec1()?));
+    let rows = (0..bytes.dim(0)?).map(|index| Image::new(width, height, bytes.get(index)?.flatten_all()?.to_vec1()?));
     Ok(Images {
         items: rows.collect::<Result<_>>()?,
     })
@@ -79,15 +74,7 @@ mod tests {
         assert_eq!(tensor.dims(), [2, 3, 4, 8]);
         let first: Vec<f32> = tensor.flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!((first[0], first[2 * 4 * 8]), (-1.0, 7.0 / 127.5 - 1.0));
-        assert_eq!(
-            from_tensor(&tensor).unwrap().items[1].rgb,
-            images.items[1].rgb
-        );
-        assert!(
-            to_tensor(&images, 3)
-                .unwrap_err()
-                .message()
-                .contains("multiples of 3")
-        );
+        assert_eq!(from_tensor(&tensor).unwrap().items[1].rgb, images.items[1].rgb);
+        assert!(to_tensor(&images, 3).unwrap_err().message().contains("multiples of 3"));
     }
 }

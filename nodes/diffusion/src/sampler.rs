@@ -124,9 +124,7 @@ pub fn sample(
     let conditioning = match sampling.negative {
         _ if !guided => prompt,
         Some(negative) => negative.rows(n)?.before(&prompt)?,
-        None => bail!(
-            "guidance {guidance} needs a negative prompt (an empty one will do), and there is none"
-        ),
+        None => bail!("guidance {guidance} needs a negative prompt (an empty one will do), and there is none"),
     };
     let mut latents = latents.to_device(unet.device())?.to_dtype(DType::F32)?;
     let total = sampling.timesteps.len();
@@ -155,9 +153,11 @@ pub fn sample(
             .transpose()?;
         let clean = ddim.predict_clean(&output, *t, &latents)?;
         // Detached: nobody trains through a whole trajectory, and without a gradient memory stays flat.
-        latents = ddim
-            .step(&output, *t, &latents, eta, noise.as_ref())?
-            .detach();
+        latents = ddim.step(&output, *t, &latents, eta, noise.as_ref())?.detach();
+        if !latents.sum_all()?.to_scalar::<f32>()?.is_finite() {
+            bail!("step {} of {total} gave numbers that are not finite", i + 1;
+                  help: "guidance {guidance} or the scale of an adapter is too large, or the model's weights are damaged");
+        }
         after_step(Step {
             done: i + 1,
             total,

@@ -48,11 +48,7 @@ impl TextEncoders {
     ///
     /// # Errors
     /// A second encoder without projection, or tokenizers of unequal length.
-    pub fn sdxl(
-        first: TextEncoder,
-        second: TextEncoder,
-        zeros_for_no_negative: bool,
-    ) -> Result<Self> {
+    pub fn sdxl(first: TextEncoder, second: TextEncoder, zeros_for_no_negative: bool) -> Result<Self> {
         let lengths = (first.tokenizer.length(), second.tokenizer.length());
         if lengths.0 != lengths.1 {
             bail!(
@@ -61,12 +57,7 @@ impl TextEncoders {
                 lengths.1
             );
         }
-        if !second
-            .model
-            .modules()
-            .iter()
-            .any(|m| m.path == "text_projection")
-        {
+        if !second.model.modules().iter().any(|m| m.path == "text_projection") {
             bail!("the second text encoder has no `text_projection`, from which SDXL takes the pooled text";
                   help: "expected `architectures`: [\"CLIPTextModelWithProjection\"] in its config.json");
         }

@@ -7,8 +7,7 @@ use std::path::Path;
 use tokenizers::AddedToken;
 
 /// How CLIP cuts text into words before the byte pairs.
-const WORDS: &str =
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const WORDS: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
 /// A prompt as numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +46,7 @@ impl Tokenizer {
         };
         // Length and padding are added below, the same for every kind of file.
         inner.with_padding(None);
-        inner
-            .with_truncation(None)
-            .map_err(|e| Error::msg(e.to_string()))?;
+        inner.with_truncation(None).map_err(|e| Error::msg(e.to_string()))?;
         inner.with_post_processor(None::<tokenizers::PostProcessorWrapper>);
         let special: Vec<AddedToken> = config.special.values().cloned().collect();
         for token in &special {
@@ -62,10 +59,7 @@ impl Tokenizer {
             .add_special_tokens(special)
             .map_err(|e| Error::msg(e.to_string()))?;
         let id = |key: &str, default: &str| {
-            let content = config
-                .special
-                .get(key)
-                .map_or(default, |t| t.content.as_str());
+            let content = config.special.get(key).map_or(default, |t| t.content.as_str());
             inner.token_to_id(content).ok_or_else(|| {
                 Error::msg(format!(
                     "{}: the vocabulary has no `{content}` ({key})",
@@ -74,10 +68,7 @@ impl Tokenizer {
                 .help("only CLIP tokenizers are supported")
             })
         };
-        let (start, end) = (
-            id("bos_token", "<|startoftext|>")?,
-            id("eos_token", "<|endoftext|>")?,
-        );
+        let (start, end) = (id("bos_token", "<|startoftext|>")?, id("eos_token", "<|endoftext|>")?);
         let pad = id("pad_token", "<|endoftext|>")?;
         let length = config.length.unwrap_or(longest).min(longest);
         if length < 2 {
@@ -177,17 +168,15 @@ fn load(json: &[u8]) -> Result<tokenizers::Tokenizer> {
 fn from_vocabulary(folder: &Path) -> Result<tokenizers::Tokenizer> {
     let read = |name: &str| {
         let path = folder.join(name);
-        std::fs::read_to_string(&path)
-            .context(|| path.display())
-            .help(|| {
-                format!(
-                    "{} needs tokenizer.json, or vocab.json and merges.txt",
-                    folder.display()
-                )
-            })
+        std::fs::read_to_string(&path).context(|| path.display()).help(|| {
+            format!(
+                "{} needs tokenizer.json, or vocab.json and merges.txt",
+                folder.display()
+            )
+        })
     };
-    let vocabulary: HashMap<String, u32> = serde_json::from_str(&read("vocab.json")?)
-        .context(|| format!("{}: vocab.json", folder.display()))?;
+    let vocabulary: HashMap<String, u32> =
+        serde_json::from_str(&read("vocab.json")?).context(|| format!("{}: vocab.json", folder.display()))?;
     let mut merges = Vec::new();
     for (number, line) in read("merges.txt")?.lines().enumerate() {
         if line.trim().is_empty() || (number == 0 && line.starts_with("#version")) {

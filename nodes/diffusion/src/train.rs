@@ -119,22 +119,14 @@ impl Trainer {
             }
             let rows = module.shape[0];
             let mut draw = |shape: Vec<usize>, sigma: f64| -> Result<Vec<f32>> {
-                let noise = self
-                    .generator
-                    .randn(shape)?
-                    .flatten_all()?
-                    .to_vec1::<f32>()?;
-                Ok(noise
-                    .into_iter()
-                    .map(|v| (f64::from(v) * sigma) as f32)
-                    .collect())
+                let noise = self.generator.randn(shape)?.flatten_all()?.to_vec1::<f32>()?;
+                Ok(noise.into_iter().map(|v| (f64::from(v) * sigma) as f32).collect())
             };
             match self.options.method {
                 Method::Para { sigma, .. } => {
                     let shape = vec![rows, rank];
                     let value = draw(shape.clone(), sigma)?;
-                    self.params
-                        .push(Param::new(module.path.clone(), shape, value));
+                    self.params.push(Param::new(module.path.clone(), shape, value));
                 }
                 Method::Lora { .. } => {
                     let shape = [&[rank], &module.shape[1..]].concat();
@@ -142,11 +134,8 @@ impl Trainer {
                     self.params
                         .push(Param::new(format!("{}.down", module.path), shape, value));
                     let zeros = vec![0.0; rows * rank];
-                    self.params.push(Param::new(
-                        format!("{}.up", module.path),
-                        vec![rows, rank],
-                        zeros,
-                    ));
+                    self.params
+                        .push(Param::new(format!("{}.up", module.path), vec![rows, rank], zeros));
                 }
             }
             let convolution = module.shape.len() == 4;
@@ -188,10 +177,7 @@ impl Trainer {
     /// Only those of the conversion.
     pub fn weights(&self) -> Result<BTreeMap<String, Tensor>> {
         let tensor = |p: &Param| Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu);
-        self.params
-            .iter()
-            .map(|p| Ok((p.name.clone(), tensor(p)?)))
-            .collect()
+        self.params.iter().map(|p| Ok((p.name.clone(), tensor(p)?))).collect()
     }
 
     /// Sets trained values by name, to start from a given point. Moments stay.
@@ -204,11 +190,7 @@ impl Trainer {
                 bail!("{name} is not trained here");
             };
             if tensor.dims() != param.shape {
-                bail!(
-                    "{name} has shape {:?}, expected {:?}",
-                    tensor.dims(),
-                    param.shape
-                );
+                bail!("{name} has shape {:?}, expected {:?}", tensor.dims(), param.shape);
             }
             param.value = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
         }
@@ -223,14 +205,7 @@ impl Trainer {
         let steps = self.schedule.alphas_cumprod().len();
         let (queue, generator) = (&mut self.queue, &mut self.generator);
         let device = self.unet.device().clone();
-        let batch = data::draw(
-            &self.data,
-            queue,
-            self.options.batch,
-            steps,
-            generator,
-            &device,
-        )?;
+        let batch = data::draw(&self.data, queue, self.options.batch, steps, generator, &device)?;
         self.step_with(&batch)
     }
 
@@ -247,10 +222,7 @@ impl Trainer {
             1.0
         };
         let lr = self.options.lr * rise;
-        let gradient_norm = self
-            .options
-            .adam
-            .update(&mut self.params, &gradients, lr, step)?;
+        let gradient_norm = self.options.adam.update(&mut self.params, &gradients, lr, step)?;
         self.losses.push(loss);
         Ok(Progress {
             step,
@@ -265,10 +237,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::step`], or those of the callback.
-    pub fn run(
-        &mut self,
-        mut callback: impl FnMut(&Self, Progress) -> Result<Control>,
-    ) -> Result<()> {
+    pub fn run(&mut self, mut callback: impl FnMut(&Self, Progress) -> Result<Control>) -> Result<()> {
         while self.losses.len() < self.options.steps {
             let progress = self.step()?;
             if callback(self, progress)? == Control::Stop {
@@ -325,8 +294,7 @@ impl Trainer {
                 }
                 Method::Lora { alpha } => {
                     let [down, up] = [2 * index, 2 * index + 1].map(|i| &self.params[i]);
-                    let tensor =
-                        |p: &Param| Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu);
+                    let tensor = |p: &Param| Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu);
                     let (down, up) = (leaf(tensor(down)?)?, leaf(tensor(up)?)?);
                     leaves.extend([down.clone(), up.clone()]);
                     let scale = alpha / self.options.rule.rank as f64;
@@ -381,9 +349,7 @@ impl Trainer {
         let precise = para::working_dtype(model);
         let latents = batch.latents.to_device(device)?.to_dtype(precise)?;
         let noise = batch.noise.to_device(device)?.to_dtype(precise)?;
-        let noisy = self
-            .schedule
-            .add_noise(&latents, &noise, &batch.timesteps)?;
+        let noisy = self.schedule.add_noise(&latents, &noise, &batch.timesteps)?;
         let target = self.schedule.target(&latents, &noise, &batch.timesteps)?;
         let timesteps: Vec<f32> = batch.timesteps.iter().map(|t| *t as f32).collect();
         let timesteps = Tensor::new(timesteps, device)?;

@@ -72,9 +72,7 @@ impl Net {
             time_embedding: EmbeddingMlp::new(parts, "time_embedding", first, time_width)?,
             add_embedding: config
                 .added_widths()
-                .map(|(pooled, size)| {
-                    EmbeddingMlp::new(parts, "add_embedding", pooled + 6 * size, time_width)
-                })
+                .map(|(pooled, size)| EmbeddingMlp::new(parts, "add_embedding", pooled + 6 * size, time_width))
                 .transpose()?,
             down: (0..levels)
                 .map(|level| Stage::down(parts, config, level))
@@ -87,18 +85,8 @@ impl Net {
                 .is_some()
                 .then(|| Mid::new(parts, config))
                 .transpose()?,
-            norm_out: parts.group_norm(
-                "conv_norm_out",
-                config.norm_num_groups,
-                first,
-                config.norm_eps,
-            )?,
-            conv_out: parts.conv(
-                "conv_out",
-                first,
-                config.out_channels,
-                config.conv_out_kernel,
-            )?,
+            norm_out: parts.group_norm("conv_norm_out", config.norm_num_groups, first, config.norm_eps)?,
+            conv_out: parts.conv("conv_out", first, config.out_channels, config.conv_out_kernel)?,
         })
     }
 }
@@ -166,9 +154,7 @@ impl Unet {
         for stage in &net.up {
             h = stage.forward_up(h, &with, &mut skips)?;
         }
-        let h = net
-            .conv_out
-            .forward(&net.norm_out.forward(&h, true)?, hooks)?;
+        let h = net.conv_out.forward(&net.norm_out.forward(&h, true)?, hooks)?;
         Ok(h.to_dtype(x.dtype())?)
     }
 
@@ -208,15 +194,10 @@ impl Unet {
     /// The embedding of timestep, pooled text and sizes: (n, width).
     fn time(&self, t: &Tensor, added: Option<&Added>, hooks: &Hooks) -> Result<Tensor> {
         let (config, dtype) = (&self.config, self.dtype());
-        let waves =
-            |t: &Tensor, width| sinusoids(t, width, config.flip_sin_to_cos, config.freq_shift);
+        let waves = |t: &Tensor, width| sinusoids(t, width, config.flip_sin_to_cos, config.freq_shift);
         let of_time = waves(t, config.block_out_channels[0])?.to_dtype(dtype)?;
         let time = self.net.time_embedding.forward(&of_time, hooks)?;
-        let (mlp, (pooled_width, size_width), added) = match (
-            &self.net.add_embedding,
-            config.added_widths(),
-            added,
-        ) {
+        let (mlp, (pooled_width, size_width), added) = match (&self.net.add_embedding, config.added_widths(), added) {
             (Some(mlp), Some(widths), Some(added)) => (mlp, widths, added),
             (None, _, None) => return Ok(time),
             (None, _, Some(_)) => {
@@ -236,20 +217,13 @@ impl Unet {
                 added.time_ids.dims()
             );
         }
-        let sizes =
-            waves(&added.time_ids.flatten_all()?, size_width)?.reshape((n, 6 * size_width))?;
-        let joined = Tensor::cat(
-            &[&added.pooled.to_dtype(dtype)?, &sizes.to_dtype(dtype)?],
-            1,
-        )?;
+        let sizes = waves(&added.time_ids.flatten_all()?, size_width)?.reshape((n, 6 * size_width))?;
+        let joined = Tensor::cat(&[&added.pooled.to_dtype(dtype)?, &sizes.to_dtype(dtype)?], 1)?;
         Ok((time + mlp.forward(&joined, hooks)?)?)
     }
 
     fn check_inputs(&self, x: &Tensor, t: &Tensor, context: &Tensor) -> Result<()> {
-        let (channels, width) = (
-            self.config.in_channels,
-            self.config.cross_attention_dim.at(0),
-        );
+        let (channels, width) = (self.config.in_channels, self.config.cross_attention_dim.at(0));
         let &[n, c, _, _] = x.dims() else {
             bail!(
                 "the UNet's latents have shape {:?}, expected (n, {channels}, height, width)",

@@ -94,11 +94,7 @@ impl VaeConfig {
         if self.block_out_channels.is_empty() {
             bail!("`block_out_channels` is empty, expected the channels of at least one block");
         }
-        if let Some(odd) = self
-            .block_out_channels
-            .iter()
-            .find(|c| groups == 0 || *c % groups != 0)
-        {
+        if let Some(odd) = self.block_out_channels.iter().find(|c| groups == 0 || *c % groups != 0) {
             bail!("`norm_num_groups` {groups} does not divide {odd} channels");
         }
         Ok(())
@@ -190,10 +186,7 @@ impl Vae {
         };
         let latent = self.config.latent_channels;
         let mean = moments.narrow(1, 0, latent)?.contiguous()?;
-        let logvar = moments
-            .narrow(1, latent, latent)?
-            .contiguous()?
-            .clamp(-30f64, 20f64)?;
+        let logvar = moments.narrow(1, latent, latent)?.contiguous()?.clamp(-30f64, 20f64)?;
         Ok(Posterior { mean, logvar })
     }
 
@@ -205,9 +198,7 @@ impl Vae {
         check("the latent", latent, self.config.latent_channels)?;
         let latent = latent.to_dtype(DType::F32)?;
         match &self.post_quant {
-            Some(conv) => self
-                .decoder
-                .forward(&conv.forward(&latent, &Hooks::none())?),
+            Some(conv) => self.decoder.forward(&conv.forward(&latent, &Hooks::none())?),
             None => self.decoder.forward(&latent),
         }
     }
@@ -242,9 +233,7 @@ impl Vae {
 fn check(what: &str, x: &Tensor, channels: usize) -> Result<()> {
     match x.dims() {
         &[_, c, _, _] if c == channels => Ok(()),
-        found => bail!(
-            "{what} has shape {found:?}, the autoencoder expects (n, {channels}, height, width)"
-        ),
+        found => bail!("{what} has shape {found:?}, the autoencoder expects (n, {channels}, height, width)"),
     }
 }
 
@@ -287,13 +276,7 @@ impl Encoder {
         for (i, c_out) in channels.iter().enumerate() {
             let path = format!("encoder.down_blocks.{i}");
             let c_in = channels[i.saturating_sub(1)];
-            let resnets = resnets(
-                parts,
-                config,
-                &path,
-                (c_in, *c_out),
-                config.layers_per_block,
-            )?;
+            let resnets = resnets(parts, config, &path, (c_in, *c_out), config.layers_per_block)?;
             let resize = (i + 1 < channels.len())
                 .then(|| parts.halving_conv(&format!("{path}.downsamplers.0.conv"), *c_out, 0))
                 .transpose()?;
@@ -303,12 +286,7 @@ impl Encoder {
             conv_in,
             blocks,
             mid: Mid::new(parts, config, "encoder.mid_block", last)?,
-            norm_out: parts.group_norm(
-                "encoder.conv_norm_out",
-                config.norm_num_groups,
-                last,
-                EPS,
-            )?,
+            norm_out: parts.group_norm("encoder.conv_norm_out", config.norm_num_groups, last, EPS)?,
             conv_out: parts.conv("encoder.conv_out", last, 2 * config.latent_channels, 3)?,
         })
     }
@@ -350,13 +328,7 @@ impl Decoder {
         for (i, c_out) in channels.iter().enumerate() {
             let path = format!("decoder.up_blocks.{i}");
             let c_in = channels[i.saturating_sub(1)];
-            let resnets = resnets(
-                parts,
-                config,
-                &path,
-                (c_in, *c_out),
-                config.layers_per_block + 1,
-            )?;
+            let resnets = resnets(parts, config, &path, (c_in, *c_out), config.layers_per_block + 1)?;
             let resize = (i + 1 < channels.len())
                 .then(|| parts.conv(&format!("{path}.upsamplers.0.conv"), *c_out, *c_out, 3))
                 .transpose()?;
@@ -366,12 +338,7 @@ impl Decoder {
             conv_in,
             mid,
             blocks,
-            norm_out: parts.group_norm(
-                "decoder.conv_norm_out",
-                config.norm_num_groups,
-                last,
-                EPS,
-            )?,
+            norm_out: parts.group_norm("decoder.conv_norm_out", config.norm_num_groups, last, EPS)?,
             conv_out: parts.conv("decoder.conv_out", last, config.out_channels, 3)?,
         })
     }
@@ -403,11 +370,7 @@ fn resnets(
     (0..count)
         .map(|j| {
             let c_in = if j == 0 { c_in } else { c_out };
-            Resnet::new(
-                parts,
-                &format!("{path}.resnets.{j}"),
-                resnet_shape(config, c_in, c_out),
-            )
+            Resnet::new(parts, &format!("{path}.resnets.{j}"), resnet_shape(config, c_in, c_out))
         })
         .collect()
 }
@@ -437,14 +400,7 @@ impl Mid {
             first: Resnet::new(parts, &format!("{path}.resnets.0"), shape)?,
             attention: config
                 .mid_block_add_attention
-                .then(|| {
-                    PixelAttention::new(
-                        parts,
-                        &format!("{path}.attentions.0"),
-                        config.norm_num_groups,
-                        channels,
-                    )
-                })
+                .then(|| PixelAttention::new(parts, &format!("{path}.attentions.0"), config.norm_num_groups, channels))
                 .transpose()?,
             second: Resnet::new(parts, &format!("{path}.resnets.1"), shape)?,
         })

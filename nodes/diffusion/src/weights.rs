@@ -113,8 +113,7 @@ impl Weights {
             self.metadata
                 .extend(metadata.iter().map(|(k, v)| (k.clone(), v.clone())));
         }
-        file.seek(SeekFrom::Start(start))
-            .context(|| path.display())?;
+        file.seek(SeekFrom::Start(start)).context(|| path.display())?;
         let mut bytes = Vec::new();
         // In the order of their offsets, which the header's check has found gapless: one sequential read.
         for name in header.offset_keys() {
@@ -123,8 +122,8 @@ impl Weights {
             };
             bytes.resize(info.data_offsets.1 - info.data_offsets.0, 0);
             file.read_exact(&mut bytes).context(|| path.display())?;
-            let tensor = to_tensor(info, &bytes, dtype, device)
-                .context(|| format!("{}: tensor `{name}`", path.display()))?;
+            let tensor =
+                to_tensor(info, &bytes, dtype, device).context(|| format!("{}: tensor `{name}`", path.display()))?;
             self.tensors.insert(name, tensor);
         }
         Ok(())
@@ -154,11 +153,7 @@ fn weight_file(path: &Path) -> Result<PathBuf> {
         }
         return Ok(path.to_path_buf());
     }
-    if let Some(file) = WEIGHT_FILES
-        .iter()
-        .map(|f| path.join(f))
-        .find(|f| f.is_file())
-    {
+    if let Some(file) = WEIGHT_FILES.iter().map(|f| path.join(f)).find(|f| f.is_file()) {
         return Ok(file);
     }
     let mut names: Vec<PathBuf> = std::fs::read_dir(path)
@@ -190,17 +185,12 @@ fn shards(index: &Path) -> Result<BTreeMap<PathBuf, Vec<String>>> {
     let text = std::fs::read_to_string(index).context(|| index.display())?;
     let parsed: Index = serde_json::from_str(&text)
         .context(|| index.display())
-        .help(|| {
-            "expected an object with a `weight_map` from tensor names to file names".to_string()
-        })?;
+        .help(|| "expected an object with a `weight_map` from tensor names to file names".to_string())?;
     let folder = index.parent().unwrap_or(Path::new("."));
     let mut shards: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     for (tensor, file) in parsed.weight_map {
         if Path::new(&file).components().count() != 1 || file == ".." {
-            bail!(
-                "{}: shard `{file}` is not a plain file name",
-                index.display()
-            );
+            bail!("{}: shard `{file}` is not a plain file name", index.display());
         }
         shards.entry(folder.join(file)).or_default().push(tensor);
     }
@@ -244,12 +234,7 @@ fn read_header(path: &Path, file: &mut File) -> Result<(u64, Metadata)> {
     Ok((start, header))
 }
 
-fn to_tensor(
-    info: &TensorInfo,
-    bytes: &[u8],
-    dtype: Option<DType>,
-    device: &Device,
-) -> Result<Tensor> {
+fn to_tensor(info: &TensorInfo, bytes: &[u8], dtype: Option<DType>, device: &Device) -> Result<Tensor> {
     let stored = match info.dtype {
         Dtype::F32 => DType::F32,
         Dtype::F16 => DType::F16,

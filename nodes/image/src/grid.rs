@@ -7,15 +7,15 @@ use sdk::prelude::*;
 const LETTER: usize = 8;
 const GAP: usize = 2;
 
-/// Lays pictures out in one, row by row, with a line of text above each.
+/// Lays pictures out in one, row by row, with a line of text above.
 ///
-/// Cells are as large as the largest picture. There are as many labels as pictures, or as many as linked inputs:
-/// then all pictures of an input carry its label. Without `columns` each input is a row of its own.
+/// Cells are as large as the largest picture. Without `columns` each linked input is a row of its own (a single
+/// input is laid out as square as possible). There are as many labels as pictures, or as many as linked inputs.
 #[node("image/grid", outputs(images = "One picture of all"))]
 fn grid(
     /// Pictures, in order
     images: Vec<&Images>,
-    /// Pictures in a row; null: one row for each input, or as square as possible if there is one input
+    /// Pictures in a row; null: one row for each input
     #[range(1..=1000)]
     columns: Option<usize>,
     /// Lines of text above the pictures, in order
@@ -25,61 +25,47 @@ fn grid(
     #[range(1..=32)]
     scale: usize,
 ) -> Result<Images> {
-    let all: Vec<&Image> = images.iter().flat_map(|images| &images.items).collect();
-    let texts = captions(&labels.unwrap_or_default(), &images, all.len())?;
-    let (Some(width), Some(height)) = (
-        all.iter().map(|i| i.width).max(),
-        all.iter().map(|i| i.height).max(),
-    ) else {
+    let count: usize = images.iter().map(|images| images.items.len()).sum();
+    let rows = match (columns, images.as_slice()) {
+        (None, [_, _, ..]) => images.iter().map(|images| images.items.iter().collect()).collect(),
+        (columns, _) => {
+            let all: Vec<&Image> = images.iter().flat_map(|images| &images.items).collect();
+            let columns = columns.unwrap_or((count as f64).sqrt().ceil() as usize).max(1);
+            all.chunks(columns).map(<[_]>::to_vec).collect::<Vec<Vec<&Image>>>()
+        }
+    };
+    let labels = labels.unwrap_or_default();
+    let by_input = labels.len() == images.len() && columns.is_none() && images.len() > 1;
+    if !labels.is_empty() && labels.len() != count && !by_input {
+        sdk::bail!("{} labels for {count} pictures of {} inputs", labels.len(), images.len();
+                   help: "give one label for each picture, or, without `columns`, one for each input");
+    }
+    let all = || rows.iter().flatten();
+    let (Some(width), Some(height)) = (all().map(|i| i.width).max(), all().map(|i| i.height).max()) else {
         sdk::bail!("there is no picture to lay out");
     };
-    let longest_row = images.iter().map(|i| i.items.len()).max().unwrap_or(1);
-    let one_row_each = if images.len() > 1 {
-        longest_row
-    } else {
-        (all.len() as f64).sqrt().ceil() as usize
-    };
-    let columns = columns.unwrap_or(one_row_each).clamp(1, all.len());
-    let rows = all.len().div_ceil(columns);
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(1);
     let (width, height) = (width * scale, height * scale);
-    let head = if texts.is_empty() {
-        0
-    } else {
-        LETTER + 2 * GAP
-    };
-    let mut canvas = Canvas::new(
-        columns * (width + GAP) + GAP,
-        rows * (height + head + GAP) + GAP,
-    );
-    for (index, image) in all.iter().enumerate() {
-        let (x, y) = (
-            GAP + index % columns * (width + GAP),
-            GAP + index / columns * (height + head + GAP),
-        );
-        if let Some(text) = texts.get(index) {
-            canvas.write(text, x, y + GAP, width);
+    let head = if labels.is_empty() { 0 } else { LETTER + 2 * GAP };
+    let mut canvas = Canvas::new(columns * (width + GAP) + GAP, rows.len() * (height + head + GAP) + GAP);
+    let mut index = 0;
+    for (row, pictures) in rows.iter().enumerate() {
+        let y = GAP + row * (height + head + GAP);
+        if by_input {
+            canvas.write(&labels[row], GAP, y + GAP, columns * (width + GAP) - GAP);
         }
-        canvas.draw(image, x, y + head, scale);
+        for (column, image) in pictures.iter().enumerate() {
+            let x = GAP + column * (width + GAP);
+            if let (false, Some(label)) = (by_input, labels.get(index)) {
+                canvas.write(label, x, y + GAP, width);
+            }
+            canvas.draw(image, x, y + head, scale);
+            index += 1;
+        }
     }
     Ok(Images {
         items: vec![Image::new(canvas.width, canvas.height, canvas.rgb)?],
     })
-}
-
-/// The label of each picture; none when there are no labels.
-fn captions(labels: &[String], images: &[&Images], pictures: usize) -> Result<Vec<String>> {
-    if labels.is_empty() || labels.len() == pictures {
-        return Ok(labels.to_vec());
-    }
-    if labels.len() != images.len() {
-        sdk::bail!("{} labels for {pictures} pictures of {} inputs", labels.len(), images.len();
-                   help: "give one label for each picture, or one for each input");
-    }
-    let each = images
-        .iter()
-        .zip(labels)
-        .flat_map(|(images, label)| images.items.iter().map(move |_| label.clone()));
-    Ok(each.collect())
 }
 
 struct Canvas {
@@ -117,11 +103,7 @@ impl Canvas {
         let letters: Vec<char> = text.chars().collect();
         let cut = letters.len() > room;
         for (index, &letter) in letters.iter().take(room).enumerate() {
-            let letter = if cut && index + 1 == room {
-                '.'
-            } else {
-                letter
-            };
+            let letter = if cut && index + 1 == room { '.' } else { letter };
             let glyph = glyph(letter).or_else(|| glyph('?')).unwrap_or_default();
             for (row, bits) in glyph.iter().enumerate() {
                 for column in (0..LETTER).filter(|column| bits >> column & 1 == 1) {
@@ -157,35 +139,19 @@ mod tests {
         let labels = vec!["r1".to_owned(), "rank".to_owned()];
         let grid = grid(vec![&a, &b], None, Some(labels), 2).unwrap();
         let picture = &grid.items[0];
-        assert_eq!(
-            (picture.width, picture.height),
-            (2 * 34 + 2, 2 * (16 + 12 + 2) + 2)
-        );
+        assert_eq!((picture.width, picture.height), (2 * 34 + 2, 2 * (16 + 12 + 2) + 2));
         let at = |x: usize, y: usize| picture.rgb[3 * (y * picture.width + x)];
         assert_eq!(
             (at(2, 14), at(2 + 34, 14), at(2, 14 + 30), at(0, 0)),
             (10, 10, 200, 255)
         );
-        let dark =
-            |x0: usize, y0: usize| (y0..y0 + 8).any(|y| (x0..x0 + 16).any(|x| at(x, y) == 20));
-        assert!(
-            dark(2, 4) && dark(36, 4),
-            "both pictures of the first input carry its label"
-        );
+        let dark = |x0: usize, y0: usize| (y0..y0 + 8).any(|y| (x0..x0 + 16).any(|x| at(x, y) == 20));
+        assert!(dark(2, 4) && dark(2, 34), "each row carries the label of its input");
     }
 
     #[test]
     fn a_wrong_number_of_labels_is_an_error() {
-        let error = grid(
-            vec![&images(3, 0)],
-            None,
-            Some(vec!["a".into(), "b".into()]),
-            1,
-        )
-        .unwrap_err();
-        assert!(
-            error.message().contains("2 labels for 3 pictures"),
-            "{error}"
-        );
+        let error = grid(vec![&images(3, 0)], None, Some(vec!["a".into(), "b".into()]), 1).unwrap_err();
+        assert!(error.message().contains("2 labels for 3 pictures"), "{error}");
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Saves pictures as PNG files, one for each: PREFIX_00001.png, PREFIX_00002.png, …
 ///
 /// Each file carries the graph that made it (`para run PICTURE.png` runs it again) and the hashes of the files it
-/// used. Files that para did not write are never replaced.
+/// used. Files that para did not write are never replaced, and one that somebody changed since is kept under another name.
 #[node("image/save", effect, outputs(files = "The written files"))]
 fn save(
     context: &Context,
@@ -28,13 +28,17 @@ fn save(
     let paths: Vec<_> = (1..=pictures.len())
         .map(|n| directory.join(format!("{prefix}_{n:05}.png")))
         .collect();
-    for path in &paths {
-        context.claim(path)?;
-    }
-    let mut files = Files::default();
+    let mut encoded = Vec::new();
     for (image, path) in pictures.iter().zip(&paths) {
         context.check()?;
-        files.write(path, &png(image, provenance.as_deref(), path)?)?;
+        encoded.push(png(image, provenance.as_deref(), path)?);
+    }
+    for (path, bytes) in paths.iter().zip(&encoded) {
+        context.claim(path, bytes)?;
+    }
+    let mut files = Files::default();
+    for (path, bytes) in paths.iter().zip(&encoded) {
+        files.write(path, bytes)?;
     }
     Ok(files)
 }
@@ -68,23 +72,12 @@ mod tests {
             Images {
                 items: vec![image(1), image(2)],
             },
-            Images {
-                items: vec![image(3)],
-            },
+            Images { items: vec![image(3)] },
         );
         let directory = || OutputPath(folder.path().join("new"));
-        let files = save(
-            &Context::detached(),
-            vec![&a, &b],
-            "cat".into(),
-            directory(),
-        )
-        .unwrap();
+        let files = save(&Context::detached(), vec![&a, &b], "cat".into(), directory()).unwrap();
         for (index, entry) in files.items.iter().enumerate() {
-            assert_eq!(
-                entry.path,
-                folder.path().join(format!("new/cat_{:05}.png", index + 1))
-            );
+            assert_eq!(entry.path, folder.path().join(format!("new/cat_{:05}.png", index + 1)));
             let read = sdk::image::open(&entry.path).unwrap().to_rgb8();
             assert_eq!(
                 (read.dimensions(), read.get_pixel(0, 0).0[0]),

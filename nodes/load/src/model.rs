@@ -78,8 +78,7 @@ fn open(device: Where) -> Result<Device> {
     match device {
         Where::Cpu => Ok(Device::Cpu),
         Where::Auto => Ok(Device::cuda_if_available(0)?),
-        Where::Cuda => Device::new_cuda(0).help(
-            || "build with `--features diffusion/cuda` on a machine with CUDA, or use device cpu",
-        ),
+        Where::Cuda => Device::new_cuda(0)
+            .help(|| "build with `--features diffusion/cuda` on a machine with CUDA, or use device cpu"),
     }
 }

@@ -1,7 +1,7 @@
 //! `lora/apply`.
 
 use diffusion::adapter::Adapter;
-use diffusion::adapter::apply::{Applied, Options};
+use diffusion::adapter::apply::Options;
 use diffusion::adapter::names::Part;
 use diffusion::value::{Model, Text};
 use sdk::prelude::*;
@@ -23,10 +23,7 @@ sdk::choice! {
 #[node(
     "lora/apply",
     lazy,
-    outputs(
-        model = "The model with the LoRAs",
-        text = "The text encoders with the LoRAs"
-    )
+    outputs(model = "The model with the LoRAs", text = "The text encoders with the LoRAs")
 )]
 fn apply(
     context: &Context,
@@ -69,11 +66,15 @@ fn apply(
         if adapter.touches(Part::Text) || adapter.touches(Part::Text2) {
             match &text {
                 Some(linked) => {
-                    let (adapted, changed) = linked.apply(Applied { adapter, options })?;
-                    context.info(format!("text encoders: {changed} modules"));
+                    let (adapted, coverages) = linked.apply(adapter, options)?;
+                    for coverage in coverages.iter().filter(|coverage| !coverage.matched.is_empty()) {
+                        context.info(coverage.to_string());
+                    }
                     text = Some(adapted);
                 }
-                None if allow_partial => context.warn("the LoRA also changes text encoders; none are linked, so that part is left out"),
+                None if allow_partial => {
+                    context.warn("the LoRA also changes text encoders; none are linked, so that part is left out")
+                }
                 None => sdk::bail!("the LoRA also changes text encoders, and none are linked";
                                    help: "link `text` of load/model to this node's `text`, or set allow_partial"),
             }

@@ -11,10 +11,7 @@ use sdk::prelude::*;
 /// Learns a LoRA: a low-rank change added to each layer of the UNet (Hu et al., 2021).
 ///
 /// The same layers, recipe and checkpoints as para/train, so that the two can be compared.
-#[node(
-    "lora/train",
-    outputs(adapter = "What was learnt", losses = "The loss of each step")
-)]
+#[node("lora/train", outputs(adapter = "What was learnt", losses = "The loss of each step"))]
 fn train(
     context: &Context,
     /// The model to personalise
@@ -39,7 +36,7 @@ fn train(
     steps: usize,
     /// Learning rate
     #[default(1e-3)]
-    #[range(0..=1)]
+    #[range(1e-12..=1)]
     lr: f64,
     /// Pictures in a step
     #[default(1)]
@@ -56,6 +53,7 @@ fn train(
     #[default("conv")]
     gamma_scope: GammaScope,
     /// Side of the square that pictures are cut to, in pixels; null: the model's own
+    #[range(1..=16384)]
     resolution: Option<usize>,
     /// Seed of everything random
     #[default(0)]
@@ -69,18 +67,7 @@ fn train(
     #[default(50)]
     checkpoint_every: usize,
 ) -> Result<(Adapter, Table)> {
-    let data = TrainData::prepare(
-        context,
-        model,
-        (text.encoders()?, &vae.0),
-        images,
-        &prompt,
-        resolution,
-    )?;
-    let info = [
-        ("para.base_model", model.name.clone()),
-        ("para.instance_prompt", prompt),
-    ];
+    let data = TrainData::prepare(context, model, (text.encoders()?, &vae.0), images, &prompt, resolution)?;
     let options = Options {
         method: Method::Lora {
             alpha: alpha.unwrap_or(rank as f64),
@@ -97,7 +84,7 @@ fn train(
         seed,
         warmup,
         snr_gamma,
-        info: info.map(|(key, value)| (key.to_owned(), value)).into(),
+        info: [("para.instance_prompt".to_owned(), prompt)].into(),
         ..Options::lora()
     };
     let trainer = Trainer::new(

@@ -11,11 +11,7 @@ use std::sync::Arc;
 ///
 /// Several PaRas are merged first, or applied one after another in the order of the list. LoRAs that the model
 /// already has stay after the PaRas, unless lora/apply put them before.
-#[node(
-    "para/apply",
-    lazy,
-    outputs(model = "The model without those directions")
-)]
+#[node("para/apply", lazy, outputs(model = "The model without those directions"))]
 fn apply(
     context: &Context,
     /// The model
@@ -57,8 +53,5 @@ fn apply(
     for warning in &coverage.warnings {
         context.warn(warning.clone());
     }
-    Ok(Model {
-        unet,
-        ..model.clone()
-    })
+    Ok(Model { unet, ..model.clone() })
 }

@@ -12,9 +12,7 @@ use train::Train;
 diffusion::plugin![Train, Apply, Combine];
 
 /// The PaRas of all adapters in order; anything else is refused.
-fn paras<'a>(
-    adapters: &[&'a diffusion::adapter::Adapter],
-) -> Result<Vec<&'a diffusion::adapter::para::Para>> {
+fn paras<'a>(adapters: &[&'a diffusion::adapter::Adapter]) -> Result<Vec<&'a diffusion::adapter::para::Para>> {
     let mut all = Vec::new();
     for (index, adapter) in adapters.iter().enumerate() {
         if adapter.paras().is_empty() {

@@ -16,10 +16,7 @@ use sdk::prelude::*;
 /// timesteps, latents drawn anew each step.
 ///
 /// A training that is stopped or killed goes on from its last checkpoint when the graph runs again.
-#[node(
-    "para/train",
-    outputs(adapter = "What was learnt", losses = "The loss of each step")
-)]
+#[node("para/train", outputs(adapter = "What was learnt", losses = "The loss of each step"))]
 fn train(
     context: &Context,
     /// The model to personalise
@@ -42,7 +39,7 @@ fn train(
     steps: usize,
     /// Learning rate
     #[default(1e-3)]
-    #[range(0..=1)]
+    #[range(1e-12..=1)]
     lr: f64,
     /// Pictures in a step
     #[default(1)]
@@ -59,6 +56,7 @@ fn train(
     #[default("conv")]
     gamma_scope: GammaScope,
     /// Side of the square that pictures are cut to, in pixels; null: the model's own
+    #[range(1..=16384)]
     resolution: Option<usize>,
     /// Seed of everything random
     #[default(0)]
@@ -70,7 +68,7 @@ fn train(
     snr_gamma: Option<f64>,
     /// Standard deviation of B at the start; only lr divided by it matters
     #[default(1e-4)]
-    #[range(0..=1)]
+    #[range(1e-12..=1)]
     init: f64,
     /// Steps over which the projection fades in, so that step 0 is the base model
     #[default(0)]
@@ -79,18 +77,7 @@ fn train(
     #[default(50)]
     checkpoint_every: usize,
 ) -> Result<(Adapter, Table)> {
-    let data = TrainData::prepare(
-        context,
-        model,
-        (text.encoders()?, &vae.0),
-        images,
-        &prompt,
-        resolution,
-    )?;
-    let info = [
-        ("para.base_model", model.name.clone()),
-        ("para.instance_prompt", prompt),
-    ];
+    let data = TrainData::prepare(context, model, (text.encoders()?, &vae.0), images, &prompt, resolution)?;
     let options = Options {
         method: Method::Para {
             sigma: init,
@@ -108,7 +95,7 @@ fn train(
         seed,
         warmup,
         snr_gamma,
-        info: info.map(|(key, value)| (key.to_owned(), value)).into(),
+        info: [("para.instance_prompt".to_owned(), prompt)].into(),
         ..Options::para()
     };
     let trainer = Trainer::new(

@@ -27,7 +27,7 @@ fn ddim(
     steps: usize,
     /// How far to go from the negative prompt to the prompt and beyond; up to 1 the prompt alone counts
     #[default(7.5)]
-    #[range(0..)]
+    #[range(0..=1000)]
     guidance: f64,
     /// Fresh noise in each step: 0 none (DDIM), 1 as much as DDPM
     #[default(0.0)]
@@ -37,8 +37,10 @@ fn ddim(
     #[default(0)]
     seed: u64,
     /// Width in pixels; null: the model's own
+    #[range(1..=16384)]
     width: Option<usize>,
     /// Height in pixels; null: the model's own
+    #[range(1..=16384)]
     height: Option<usize>,
     /// Pictures drawn together
     #[default(1)]
@@ -51,27 +53,19 @@ fn ddim(
 ) -> Result<Latent> {
     let unet = &model.unet.unet;
     let factor = model.vae_factor;
-    let start = latent
-        .map(|latent| repeated(&latent.0, batch))
-        .transpose()?;
+    if latent.is_some() && (width.is_some() || height.is_some()) {
+        sdk::bail!("`width` and `height` cannot be set together with `latent`, which has a size of its own";
+                   help: "set them to null, or resize the picture before vae/encode");
+    }
+    let start = latent.map(|latent| repeated(&latent.0, batch)).transpose()?;
     let (rows, channels, height, width) = match &start {
         Some(start) => start.dims4()?,
         None => {
-            let (height, width) = (
-                height.unwrap_or(model.size.0),
-                width.unwrap_or(model.size.1),
-            );
+            let (height, width) = (height.unwrap_or(model.size.0), width.unwrap_or(model.size.1));
             if height == 0 || width == 0 || height % factor != 0 || width % factor != 0 {
-                sdk::bail!(
-                    "pictures of {width} x {height} cannot be drawn: expected multiples of {factor}"
-                );
+                sdk::bail!("pictures of {width} x {height} cannot be drawn: expected multiples of {factor}");
             }
-            (
-                batch,
-                unet.config().in_channels,
-                height / factor,
-                width / factor,
-            )
+            (batch, unet.config().in_channels, height / factor, width / factor)
         }
     };
     let scheduler = ddim::Ddim::new(model.scheduler.clone(), steps)?;
@@ -85,14 +79,10 @@ fn ddim(
     };
     let (Some(&first), size) = (timesteps.first(), (height * factor, width * factor)) else {
         // Strength 0: nothing is drawn anew.
-        return start
-            .map(Latent)
-            .ok_or_else(|| Error::msg("there is no step to draw"));
+        return start.map(Latent).ok_or_else(|| Error::msg("there is no step to draw"));
     };
     let latents = match &start {
-        Some(start) => {
-            scheduler.add_noise(&start.to_device(unet.device())?, &noise, &vec![first; rows])?
-        }
+        Some(start) => scheduler.add_noise(&start.to_device(unet.device())?, &noise, &vec![first; rows])?,
         None => noise,
     };
     let (prompt, negative) = conditioning.for_size(size.0, size.1, unet.device())?;

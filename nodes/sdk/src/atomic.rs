@@ -30,9 +30,7 @@ fn replace(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
         .unwrap_or(Path::new("."));
     let saved = (|| -> Result<()> {
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".para-")
-            .tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new().prefix(".para-").tempfile_in(folder)?;
         file.write_all(bytes)?;
         if durable {
             file.as_file().sync_all()?;

@@ -48,8 +48,9 @@ pub trait Host: Send + Sync {
     fn scratch(&self) -> Option<PathBuf>;
     /// The graph with the hashes of what it used, for a file written into `folder`.
     fn provenance(&self, folder: &Path) -> Option<String>;
-    /// Why a file may not be written: somebody else's file is there, or another node of this run writes it.
-    fn refuses(&self, file: &Path) -> Option<String>;
+    /// Why these bytes may not be written to a file: somebody else's file is there, or another node of this run
+    /// writes it.
+    fn refuses(&self, file: &Path, bytes: &[u8]) -> Option<String>;
 }
 
 /// Handed to every node.
@@ -129,8 +130,8 @@ impl Context {
     ///
     /// # Errors
     /// When the file is there and is not ours, or another node of this run writes it too.
-    pub fn claim(&self, file: &Path) -> Result<()> {
-        match self.host.refuses(file) {
+    pub fn claim(&self, file: &Path, bytes: &[u8]) -> Result<()> {
+        match self.host.refuses(file, bytes) {
             None => Ok(()),
             Some(reason) => Err(Error::msg(format!("{} {reason}", file.display()))
                 .help("move it away, or choose another name or folder in the node's parameters")),
@@ -152,7 +153,7 @@ impl Host for Detached {
     fn provenance(&self, _: &Path) -> Option<String> {
         None
     }
-    fn refuses(&self, file: &Path) -> Option<String> {
+    fn refuses(&self, file: &Path, _: &[u8]) -> Option<String> {
         file.exists().then(|| "exists".to_owned())
     }
 }

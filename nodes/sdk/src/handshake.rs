@@ -85,11 +85,7 @@ impl Claim {
     /// What this very process expects of a plugin.
     pub fn ours() -> Self {
         let own = Handshake::new("", "", "");
-        let text = |bytes: &[u8]| {
-            String::from_utf8_lossy(bytes)
-                .trim_end_matches('\0')
-                .to_owned()
-        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned();
         Self {
             abi: ABI,
             rustc: text(&own.rustc),
@@ -116,13 +112,7 @@ impl Claim {
         if u32::from_le_bytes(take(4)?.try_into().ok()?) as usize != SIZE {
             return None;
         }
-        let mut text = |n| {
-            Some(
-                String::from_utf8_lossy(take(n)?)
-                    .trim_end_matches('\0')
-                    .to_owned(),
-            )
-        };
+        let mut text = |n| Some(String::from_utf8_lossy(take(n)?).trim_end_matches('\0').to_owned());
         Some(Self {
             abi,
             rustc: text(96)?,
@@ -183,9 +173,6 @@ mod tests {
         assert!(Claim::read(b"PARAPLUG").is_none(), "too short");
         assert!(Claim::read(&[0; SIZE]).is_none(), "no magic");
         let ours = Claim::ours();
-        assert!(
-            ours.rustc.starts_with("rustc ") && ours.sdk.len() == 32,
-            "{ours:?}"
-        );
+        assert!(ours.rustc.starts_with("rustc ") && ours.sdk.len() == 32, "{ours:?}");
     }
 }

@@ -27,7 +27,6 @@ mod param;
 mod port;
 mod values;
 
-pub use anyhow;
 pub use candle_core;
 pub use context::{Context, Detached, Event, Host, Level};
 pub use error::{Error, Result, ResultExt};
@@ -35,7 +34,6 @@ pub use image;
 pub use node::{Inputs, Node, NodeDef, NodeSpec, Outputs, Registrar};
 pub use param::{InputPath, OutputPath, Param, Params};
 pub use port::{Port, PortInfo, Value};
-pub use rayon;
 pub use sdk_macros::node;
 pub use serde;
 pub use serde_json;
@@ -53,8 +51,7 @@ pub fn build_id() -> &'static str {
 /// What node files start with: `use sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Context, Error, Files, Image, Images, InputPath, OutputPath, Port, Result, ResultExt,
-        Table, bail, choice, node,
+        Context, Error, Files, Image, Images, InputPath, OutputPath, Port, Result, ResultExt, Table, bail, choice, node,
     };
     pub use candle_core::{DType, Device, Tensor};
 }

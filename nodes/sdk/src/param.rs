@@ -13,6 +13,8 @@ pub trait Param: Sized {
     const SCHEMA: &'static str;
     /// Whether `null` is a value.
     const NULLABLE: bool = false;
+    /// More fields of the descriptor when the node states no range of its own: `,"min":0`.
+    const BOUNDS: &'static str = "";
 
     /// Reads the parameter.
     ///
@@ -26,8 +28,9 @@ fn wrong(expected: &str, found: &Json) -> Error {
 }
 
 macro_rules! integer {
-    ($($t:ty),*) => {$(
+    ($($t:ty: $bounds:literal),*) => {$(
         impl Param for $t {
+            const BOUNDS: &'static str = $bounds;
             const SCHEMA: &'static str = "\"type\":\"integer\"";
             fn from_json(value: &Json) -> Result<Self> {
                 let wide = value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from));
@@ -36,7 +39,7 @@ macro_rules! integer {
         }
     )*};
 }
-integer!(u32, u64, i64, usize);
+integer!(u32: ",\"min\":0", u64: ",\"min\":0", usize: ",\"min\":0", i64: "");
 
 impl Param for f64 {
     const SCHEMA: &'static str = "\"type\":\"number\"";
@@ -55,19 +58,14 @@ impl Param for bool {
 impl Param for String {
     const SCHEMA: &'static str = "\"type\":\"string\"";
     fn from_json(value: &Json) -> Result<Self> {
-        value
-            .as_str()
-            .map(Self::from)
-            .ok_or_else(|| wrong("a text", value))
+        value.as_str().map(Self::from).ok_or_else(|| wrong("a text", value))
     }
 }
 
 impl Param for Vec<String> {
     const SCHEMA: &'static str = "\"type\":\"strings\"";
     fn from_json(value: &Json) -> Result<Self> {
-        let list = value
-            .as_array()
-            .ok_or_else(|| wrong("a list of texts", value))?;
+        let list = value.as_array().ok_or_else(|| wrong("a list of texts", value))?;
         list.iter().map(String::from_json).collect()
     }
 }
@@ -75,6 +73,7 @@ impl Param for Vec<String> {
 impl<T: Param> Param for Option<T> {
     const SCHEMA: &'static str = T::SCHEMA;
     const NULLABLE: bool = true;
+    const BOUNDS: &'static str = T::BOUNDS;
     fn from_json(value: &Json) -> Result<Self> {
         if value.is_null() {
             Ok(None)
@@ -160,14 +159,8 @@ mod tests {
     #[test]
     fn choices_describe_themselves() {
         let schema: Json = serde_json::from_str(&format!("{{{}}}", Mode::SCHEMA)).unwrap();
-        assert_eq!(
-            schema,
-            json!({"type": "choice", "choices": ["merge", "sequential"]})
-        );
-        assert_eq!(
-            Mode::from_json(&json!("sequential")).unwrap(),
-            Mode::Sequential
-        );
+        assert_eq!(schema, json!({"type": "choice", "choices": ["merge", "sequential"]}));
+        assert_eq!(Mode::from_json(&json!("sequential")).unwrap(), Mode::Sequential);
         assert_eq!(Mode::from_json(&json!("merge")).unwrap(), Mode::Merge);
         assert!(
             Mode::from_json(&json!("sum"))

@@ -215,22 +215,15 @@ mod tests {
             error.message().contains("number") && error.message().contains("text"),
             "{error}"
         );
-        let again = value
-            .info()
-            .decode(&value.encode().unwrap().unwrap())
-            .unwrap();
+        let again = value.info().decode(&value.encode().unwrap().unwrap()).unwrap();
         assert_eq!(again.get::<String>().unwrap(), "hello");
     }
 
     #[test]
     fn tensors_survive_the_store() {
-        let tensor =
-            Tensor::new(&[[1f32, -2.5], [3.0, f32::MIN]], &candle_core::Device::Cpu).unwrap();
+        let tensor = Tensor::new(&[[1f32, -2.5], [3.0, f32::MIN]], &candle_core::Device::Cpu).unwrap();
         let again = Tensor::decode(&tensor.encode().unwrap().unwrap()).unwrap();
-        assert_eq!(
-            again.to_vec2::<f32>().unwrap(),
-            tensor.to_vec2::<f32>().unwrap()
-        );
+        assert_eq!(again.to_vec2::<f32>().unwrap(), tensor.to_vec2::<f32>().unwrap());
     }
 
     #[test]

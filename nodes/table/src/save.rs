@@ -15,12 +15,9 @@ fn save(
     let bytes = match path.extension().and_then(|e| e.to_str()) {
         Some("json") => sdk::serde_json::to_vec_pretty(table)?,
         Some("csv") => csv(table).into_bytes(),
-        _ => sdk::bail!(
-            "parameter `path`: {} ends in neither .csv nor .json",
-            path.display()
-        ),
+        _ => sdk::bail!("parameter `path`: {} ends in neither .csv nor .json", path.display()),
     };
-    context.claim(&path)?;
+    context.claim(&path, &bytes)?;
     let mut files = Files::default();
     files.write(&path, &bytes)?;
     Ok(files)
@@ -35,20 +32,12 @@ fn csv(table: &Table) -> String {
         Cell::Number(number) => number.to_string(),
         Cell::Text(text) => quoted(text),
     };
-    let head = table
-        .columns
-        .iter()
-        .map(|c| quoted(c))
-        .collect::<Vec<_>>()
-        .join(",");
+    let head = table.columns.iter().map(|c| quoted(c)).collect::<Vec<_>>().join(",");
     let rows = table
         .rows
         .iter()
         .map(|row| row.iter().map(cell).collect::<Vec<_>>().join(","));
-    std::iter::once(head)
-        .chain(rows)
-        .map(|line| line + "\n")
-        .collect()
+    std::iter::once(head).chain(rows).map(|line| line + "\n").collect()
 }
 
 #[cfg(test)]

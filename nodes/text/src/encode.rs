@@ -7,10 +7,7 @@ use sdk::prelude::*;
 ///
 /// SDXL gets the penultimate states of both encoders and the pooled projection of the second; Stable Diffusion 1.x
 /// the last states of its one encoder. Words beyond the encoder's length are left out, with a warning.
-#[node(
-    "text/encode",
-    outputs(conditioning = "Prompt and negative prompt, encoded")
-)]
+#[node("text/encode", outputs(conditioning = "Prompt and negative prompt, encoded"))]
 fn encode(
     context: &Context,
     /// The text encoders
@@ -25,9 +22,7 @@ fn encode(
     let negative = encoders.encode_negative(negative.as_deref())?;
     for encoded in [&positive, &negative] {
         if let Some(cut) = &encoded.truncated {
-            context.warn(format!(
-                "the text is too long for the encoder; left out: {cut}"
-            ));
+            context.warn(format!("the text is too long for the encoder; left out: {cut}"));
         }
     }
     Ok(TextConditioning { positive, negative })

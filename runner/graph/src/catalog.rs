@@ -89,11 +89,7 @@ pub struct Param {
     #[serde(default)]
     pub nullable: bool,
     /// The value when the graph gives none; without one the parameter is required.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub default: Option<serde_json::Value>,
     /// Least value of a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]

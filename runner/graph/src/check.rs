@@ -123,12 +123,7 @@ impl Checked {
                 continue;
             };
             reached[at] = true;
-            open.extend(
-                node.inputs
-                    .iter()
-                    .flat_map(|input| &input.links)
-                    .map(|link| link.node),
-            );
+            open.extend(node.inputs.iter().flat_map(|input| &input.links).map(|link| link.node));
         }
         reached
     }
@@ -160,11 +155,7 @@ pub fn check(document: &Document, catalog: &Catalog) -> Result<Checked, Vec<Diag
 ///
 /// # Errors
 /// As [`check()`].
-pub fn check_with(
-    document: &Document,
-    catalog: &Catalog,
-    migrations: &Migrations,
-) -> Result<Checked, Vec<Diagnostic>> {
+pub fn check_with(document: &Document, catalog: &Catalog, migrations: &Migrations) -> Result<Checked, Vec<Diagnostic>> {
     let mut cx = Context {
         document,
         catalog,
@@ -256,15 +247,8 @@ fn types<'a>(cx: &mut Context<'a>, migrations: &Migrations) -> Vec<Resolved<'a>>
 }
 
 /// Checks inputs and parameters of every node.
-fn bodies<'a>(
-    cx: &mut Context<'_>,
-    resolved: &'a [Resolved<'a>],
-) -> (Vec<CheckedNode>, Vec<Edge<'a>>) {
-    let index: HashMap<&str, usize> = resolved
-        .iter()
-        .enumerate()
-        .map(|(at, node)| (node.id, at))
-        .collect();
+fn bodies<'a>(cx: &mut Context<'_>, resolved: &'a [Resolved<'a>]) -> (Vec<CheckedNode>, Vec<Edge<'a>>) {
+    let index: HashMap<&str, usize> = resolved.iter().enumerate().map(|(at, node)| (node.id, at)).collect();
     let mut offers = resolve::Offers::default();
     let mut nodes = Vec::with_capacity(resolved.len());
     let mut edges = Vec::new();
@@ -290,10 +274,7 @@ fn topological(count: usize, edges: &[Edge<'_>]) -> Vec<usize> {
         waits[edge.to] += 1;
         feeds[edge.from].push(edge.to);
     }
-    let mut ready: BinaryHeap<Reverse<usize>> = (0..count)
-        .filter(|&at| waits[at] == 0)
-        .map(Reverse)
-        .collect();
+    let mut ready: BinaryHeap<Reverse<usize>> = (0..count).filter(|&at| waits[at] == 0).map(Reverse).collect();
     let mut order = Vec::with_capacity(count);
     while let Some(Reverse(at)) = ready.pop() {
         order.push(at);
@@ -351,9 +332,7 @@ pub(crate) fn show(value: &Value) -> String {
 
 /// `; TYPE makes one`, when some node type does.
 pub(crate) fn makers(catalog: &Catalog, ty: &str) -> String {
-    let makers = catalog
-        .iter()
-        .filter(|node| node.outputs.iter().any(|o| o.ty == ty));
+    let makers = catalog.iter().filter(|node| node.outputs.iter().any(|o| o.ty == ty));
     let names = list(makers.map(|node| node.name.as_str()));
     if names.is_empty() {
         String::new()

@@ -84,16 +84,9 @@ mod tests {
     fn ids_are_unique_ordered_and_explained() {
         let ids: BTreeSet<_> = ALL.iter().map(|c| c.id).collect();
         assert_eq!(ids.len(), ALL.len());
-        assert!(
-            ALL.iter().map(|c| c.id).eq(ids),
-            "the table is in order of id"
-        );
+        assert!(ALL.iter().map(|c| c.id).eq(ids), "the table is in order of id");
         for code in ALL {
-            assert!(
-                code.doc.len() > 20 && !code.doc.contains('\n'),
-                "{}",
-                code.id
-            );
+            assert!(code.doc.len() > 20 && !code.doc.contains('\n'), "{}", code.id);
         }
     }
 
@@ -102,14 +95,7 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/check");
         let files = std::fs::read_dir(folder).unwrap();
         let files: BTreeSet<_> = files
-            .map(|f| {
-                f.unwrap()
-                    .path()
-                    .file_stem()
-                    .unwrap()
-                    .to_string_lossy()
-                    .into_owned()
-            })
+            .map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
             .collect();
         let names: BTreeSet<_> = ALL.iter().map(|c| c.name.to_owned()).collect();
         assert_eq!(files, names);

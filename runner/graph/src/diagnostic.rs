@@ -206,9 +206,7 @@ pub(crate) fn place(spans: &Spans, pointer: &str, mark: Mark) -> Range<usize> {
     match spans.entries().get(at) {
         None => 0..0,
         Some(entry) if very && (mark == Mark::Value || entry.key.is_empty()) => entry.value.clone(),
-        Some(entry) if entry.key.is_empty() => {
-            entry.value.start..(entry.value.start + 1).min(entry.value.end)
-        }
+        Some(entry) if entry.key.is_empty() => entry.value.start..(entry.value.start + 1).min(entry.value.end),
         Some(entry) => entry.key.clone(),
     }
 }

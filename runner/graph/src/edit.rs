@@ -43,10 +43,7 @@ impl From<Finding> for EditError {
     }
 }
 
-pub(crate) fn refuse<T>(
-    message: impl Into<String>,
-    help: impl Into<String>,
-) -> Result<T, EditError> {
+pub(crate) fn refuse<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, EditError> {
     Err(EditError {
         message: message.into(),
         help: Some(help.into()),
@@ -71,12 +68,7 @@ impl Document {
         let json = serde_json::from_str::<Value>(text).ok();
         let quoted = Value::String(text.to_owned()).to_string();
         let Some(ty) = catalog.get(&node.ty.name) else {
-            return self.put(
-                id,
-                "params",
-                name,
-                if json.is_some() { text } else { &quoted },
-            );
+            return self.put(id, "params", name, if json.is_some() { text } else { &quoted });
         };
         let suggest = Suggest::default();
         let Some(param) = ty.params.iter().find(|param| param.name == name) else {
@@ -101,12 +93,7 @@ impl Document {
     ///
     /// # Errors
     /// No such node.
-    pub fn set_param(
-        &mut self,
-        node: &str,
-        param: &str,
-        value: impl Into<Value>,
-    ) -> Result<(), EditError> {
+    pub fn set_param(&mut self, node: &str, param: &str, value: impl Into<Value>) -> Result<(), EditError> {
         self.put(node, "params", param, &value.into().to_string())
     }
 
@@ -142,11 +129,7 @@ impl Document {
         self.editable()?;
         self.free(id)?;
         let Some(nodes) = self.spans.find("/nodes") else {
-            let value = Value::Object(
-                [(id.to_owned(), Value::Object(node.to_json()))]
-                    .into_iter()
-                    .collect(),
-            );
+            let value = Value::Object([(id.to_owned(), Value::Object(node.to_json()))].into_iter().collect());
             return self.put_top("nodes", &value.to_string());
         };
         if self.spans.entries()[nodes].shape != Shape::Object {
@@ -226,13 +209,9 @@ impl Document {
                 .filter(|&part| self.spans.key(part) == "inputs");
             for at in inputs.flat_map(|part| part + 1..self.spans.entries()[part].end) {
                 let entry = &self.spans.entries()[at];
-                let text = (entry.shape == Shape::Scalar)
-                    .then(|| crate::span::unquote(self.spans.slice(at)));
+                let text = (entry.shape == Shape::Scalar).then(|| crate::span::unquote(self.spans.slice(at)));
                 if let Some(port) = text.as_deref().and_then(|text| text.strip_prefix(&prefix)) {
-                    cuts.push((
-                        entry.value.clone(),
-                        Value::String(format!("{new}.{port}")).to_string(),
-                    ));
+                    cuts.push((entry.value.clone(), Value::String(format!("{new}.{port}")).to_string()));
                 }
             }
         }
@@ -289,10 +268,7 @@ impl Document {
         let Some(at) = self.spans.find(&pointer(&["nodes", id])) else {
             return false;
         };
-        if migrations
-            .upgrade(&mut json, &ty.name, from, ty.version)
-            .is_err()
-        {
+        if migrations.upgrade(&mut json, &ty.name, from, ty.version).is_err() {
             return false;
         }
         self.relay(at, &Value::Object(json).to_string());

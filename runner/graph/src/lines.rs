@@ -37,15 +37,8 @@ impl Lines {
     pub fn position(&self, text: &str, offset: usize) -> (usize, usize) {
         let offset = offset.min(text.len());
         let line = self.starts.partition_point(|&s| s <= offset);
-        let start = self
-            .starts
-            .get(line.saturating_sub(1))
-            .copied()
-            .unwrap_or(0);
-        (
-            line,
-            self.before(text, offset) - self.before(text, start) + 1,
-        )
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        (line, self.before(text, offset) - self.before(text, start) + 1)
     }
 
     /// Characters before byte `offset`.

@@ -38,10 +38,7 @@ impl Migrations {
 
     /// Registers the step of node type `ty` from version `from` to `from + 1`.
     pub fn add(&mut self, ty: &str, from: u32, step: Step) {
-        self.steps
-            .entry(ty.to_owned())
-            .or_default()
-            .insert(from, step);
+        self.steps.entry(ty.to_owned()).or_default().insert(from, step);
     }
 
     /// Brings `node`, of type `ty` at version `from`, to version `to`, and its `type` with it.
@@ -51,12 +48,7 @@ impl Migrations {
     pub fn upgrade(&self, node: &mut NodeJson, ty: &str, from: u32, to: u32) -> Result<(), u32> {
         let known = self.steps.get(ty);
         let steps: Vec<Step> = (from..to)
-            .map(|version| {
-                known
-                    .and_then(|steps| steps.get(&version))
-                    .copied()
-                    .ok_or(version)
-            })
+            .map(|version| known.and_then(|steps| steps.get(&version)).copied().ok_or(version))
             .collect::<Result<_, _>>()?;
         for step in steps {
             step(node);
@@ -92,8 +84,7 @@ mod tests {
         let mut migrations = Migrations::none();
         migrations.add("para/train", 1, rename);
         migrations.add("para/train", 2, fill);
-        let old =
-            json!({ "type": "para/train@1", "params": { "learning_rate": 0.5 }, "note": "kept" });
+        let old = json!({ "type": "para/train@1", "params": { "learning_rate": 0.5 }, "note": "kept" });
         let mut node = old.as_object().unwrap().clone();
         assert_eq!(migrations.upgrade(&mut node, "para/train", 1, 4), Err(3));
         assert_eq!(Value::Object(node.clone()), old);
@@ -101,10 +92,6 @@ mod tests {
         let new = json!({ "type": "para/train@3", "params": { "lr": 0.5, "steps": 100 }, "note": "kept" });
         assert_eq!(Value::Object(node.clone()), new);
         assert_eq!(migrations.upgrade(&mut node, "lora/train", 1, 2), Err(1));
-        assert!(
-            Migrations::builtin()
-                .upgrade(&mut node, "para/train", 3, 3)
-                .is_ok()
-        );
+        assert!(Migrations::builtin().upgrade(&mut node, "para/train", 3, 3).is_ok());
     }
 }

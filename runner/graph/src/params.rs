@@ -1,9 +1,7 @@
 //! Parameters: whether a value suits, and what stands where the graph gives none.
 
 use crate::catalog::{NodeType, Param, ParamType};
-use crate::check::{
-    Context, Label, missing_param, null_param, param_choice, param_range, param_type, unknown_param,
-};
+use crate::check::{Context, Label, missing_param, null_param, param_choice, param_range, param_type, unknown_param};
 use crate::diagnostic::Finding;
 use crate::span::pointer;
 use crate::suggest::Suggest;
@@ -20,10 +18,7 @@ pub(crate) fn kind(param: &Param) -> String {
             [only] => format!("`{only}`"),
             some => format!(
                 "one of {}",
-                some.iter()
-                    .map(|c| format!("`{c}`"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                some.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ")
             ),
         },
         ParamType::Path => "the path of a file or folder".to_owned(),
@@ -38,12 +33,7 @@ pub(crate) fn kind(param: &Param) -> String {
 }
 
 /// What is wrong with `value` for `param`, if anything. `label` is `node.param`.
-pub(crate) fn judge(
-    suggest: &Suggest,
-    label: Label<'_>,
-    param: &Param,
-    value: &Value,
-) -> Option<Finding> {
+pub(crate) fn judge(suggest: &Suggest, label: Label<'_>, param: &Param, value: &Value) -> Option<Finding> {
     if value.is_null() {
         return null_param::judge(label, param, value);
     }
@@ -53,12 +43,7 @@ pub(crate) fn judge(
 }
 
 /// Checks the parameters of a node and gives every declared one.
-pub(crate) fn fill(
-    cx: &mut Context<'_>,
-    id: &str,
-    ty: &NodeType,
-    given: &Map<String, Value>,
-) -> Map<String, Value> {
+pub(crate) fn fill(cx: &mut Context<'_>, id: &str, ty: &NodeType, given: &Map<String, Value>) -> Map<String, Value> {
     for name in given.keys() {
         if !ty.params.iter().any(|param| param.name == *name) {
             unknown_param::check(cx, id, ty, name);

@@ -5,8 +5,7 @@
 //! `serde_json::Value` has forgotten: where each value stands, and that a key was there twice.
 
 use crate::check::{
-    duplicate_key, format_version, misspelt_key, syntax, too_deep, unknown_key, unreadable_value,
-    wrong_shape,
+    duplicate_key, format_version, misspelt_key, syntax, too_deep, unknown_key, unreadable_value, wrong_shape,
 };
 use crate::diagnostic::{Diagnostic, Finding};
 use crate::document::{Document, Node};
@@ -44,9 +43,7 @@ pub fn parse(text: &str) -> (Document, Vec<Diagnostic>) {
     let broken = grammar.is_err();
     match grammar {
         Ok(_) => reader.file(),
-        Err(error) => reader
-            .findings
-            .push(syntax::finding(&spans, &lines, &error)),
+        Err(error) => reader.findings.push(syntax::finding(&spans, &lines, &error)),
     }
     let Reader {
         nodes,
@@ -97,11 +94,7 @@ impl<'a> Reader<'a> {
 
     fn file(&mut self) {
         let spans = self.spans;
-        if spans
-            .entries()
-            .first()
-            .is_none_or(|e| e.shape != Shape::Object)
-        {
+        if spans.entries().first().is_none_or(|e| e.shape != Shape::Object) {
             return self.lose(wrong_shape::file(spans.slice(0)));
         }
         self.duplicates(0);
@@ -154,10 +147,7 @@ impl<'a> Reader<'a> {
         let mut lost = Vec::new();
         let value = self.value(at, &mut |inner| lost.push(inner));
         for inner in lost {
-            self.lose(unreadable_value::finding(
-                spans.pointer(inner),
-                spans.slice(inner),
-            ));
+            self.lose(unreadable_value::finding(spans.pointer(inner), spans.slice(inner)));
         }
         let Value::Object(json) = value else {
             self.lose(wrong_shape::node(id, spans.slice(at)));
@@ -169,10 +159,8 @@ impl<'a> Reader<'a> {
         }
         for key in node.extra.keys() {
             let place = pointer(&["nodes", id, key]);
-            self.findings.push(
-                misspelt_key::finding(id, key, &place)
-                    .unwrap_or_else(|| unknown_key::of_node(id, key, &place)),
-            );
+            self.findings
+                .push(misspelt_key::finding(id, key, &place).unwrap_or_else(|| unknown_key::of_node(id, key, &place)));
         }
         node
     }
@@ -202,9 +190,10 @@ impl<'a> Reader<'a> {
     /// Whether no two of a few keys are equal; spelt with escapes, they may be.
     fn differ(&self, children: &[usize]) -> bool {
         let key = |at: usize| self.spans.key_token(at);
-        children.iter().enumerate().all(|(n, &at)| {
-            !key(at).contains('\\') && children[..n].iter().all(|&other| key(other) != key(at))
-        })
+        children
+            .iter()
+            .enumerate()
+            .all(|(n, &at)| !key(at).contains('\\') && children[..n].iter().all(|&other| key(other) != key(at)))
     }
 
     /// Reports keys that stand twice in the object at `at`.

@@ -31,12 +31,7 @@ struct Open {
     empty: bool,
 }
 
-fn render(
-    spans: &Spans,
-    indent: usize,
-    mut column: usize,
-    broken: &dyn Fn(usize) -> bool,
-) -> String {
+fn render(spans: &Spans, indent: usize, mut column: usize, broken: &dyn Fn(usize) -> bool) -> String {
     let entries = spans.entries();
     let mut out = String::with_capacity(spans.text().len() * 2);
     let mut open: Vec<Open> = Vec::new();
@@ -61,11 +56,7 @@ fn render(
             }
             parent.empty = false;
         }
-        if let Some(key) = spans
-            .text()
-            .get(entry.key.clone())
-            .filter(|k| !k.is_empty())
-        {
+        if let Some(key) = spans.text().get(entry.key.clone()).filter(|k| !k.is_empty()) {
             put(&mut out, &mut column, key);
             put(&mut out, &mut column, ": ");
         }
@@ -119,10 +110,7 @@ fn widths(spans: &Spans) -> Vec<usize> {
             Shape::Object => 3,
             Shape::Array => 2,
         };
-        let key = spans
-            .text()
-            .get(entry.key.clone())
-            .map_or(0, |k| k.chars().count() + 2);
+        let key = spans.text().get(entry.key.clone()).map_or(0, |k| k.chars().count() + 2);
         let whole = widths[at] + if entry.key.is_empty() { 2 } else { key + 2 };
         if let Some(parent) = widths.get_mut(entry.parent) {
             *parent = parent.saturating_add(whole);

@@ -4,8 +4,7 @@ use crate::catalog::{Input, NodeType};
 use crate::check::type_mismatch::{self, Ends};
 use crate::check::{CheckedInput, Context, Label, Source};
 use crate::check::{
-    bad_link, empty_list, list_for_single, missing_input, missing_node, missing_port, self_link,
-    unknown_input,
+    bad_link, empty_list, list_for_single, missing_input, missing_node, missing_port, self_link, unknown_input,
 };
 use crate::document::{Link, Links, Node};
 use crate::span::pointer;
@@ -55,11 +54,7 @@ impl Offers {
             }
             table
         });
-        let others = table
-            .get(ty)
-            .into_iter()
-            .flatten()
-            .filter(|(at, _)| *at != not);
+        let others = table.get(ty).into_iter().flatten().filter(|(at, _)| *at != not);
         others.map(|(_, name)| name.clone()).take(3).collect()
     }
 }
@@ -172,12 +167,7 @@ impl<'a> Target<'_, '_, 'a> {
             item: self.item,
         });
         let source = self.all[from].ty?;
-        let Some((number, given)) = source
-            .outputs
-            .iter()
-            .enumerate()
-            .find(|(_, o)| o.name == *output)
-        else {
+        let Some((number, given)) = source.outputs.iter().enumerate().find(|(_, o)| o.name == *output) else {
             missing_port::report(self.cx, place(), node, source, output);
             return None;
         };

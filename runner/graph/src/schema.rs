@@ -91,23 +91,12 @@ fn rule(ty: &NodeType) -> Value {
 }
 
 fn node_type(ty: &NodeType) -> Value {
-    let inputs = ty
-        .inputs
-        .iter()
-        .map(|i| (i.name.clone(), input(i)))
-        .collect();
+    let inputs = ty.inputs.iter().map(|i| (i.name.clone(), input(i))).collect();
     let inputs = members(
         inputs,
-        ty.inputs
-            .iter()
-            .filter(|i| !i.optional)
-            .map(|i| i.name.as_str()),
+        ty.inputs.iter().filter(|i| !i.optional).map(|i| i.name.as_str()),
     );
-    let params = ty
-        .params
-        .iter()
-        .map(|p| (p.name.clone(), param(p)))
-        .collect();
+    let params = ty.params.iter().map(|p| (p.name.clone(), param(p))).collect();
     let params = members(
         params,
         ty.params
@@ -121,8 +110,7 @@ fn node_type(ty: &NodeType) -> Value {
         .filter(|(_, part)| part.get("required").is_some())
         .map(|(name, _)| *name)
         .collect();
-    let mut schema =
-        json!({ "description": ty.doc, "properties": { "inputs": inputs, "params": params } });
+    let mut schema = json!({ "description": ty.doc, "properties": { "inputs": inputs, "params": params } });
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
@@ -131,8 +119,7 @@ fn node_type(ty: &NodeType) -> Value {
 
 fn members<'a>(properties: Map<String, Value>, required: impl Iterator<Item = &'a str>) -> Value {
     let required: Vec<&str> = required.collect();
-    let mut schema =
-        json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
@@ -162,9 +149,7 @@ fn param(param: &Param) -> Value {
     let name = match &param.ty {
         ParamType::Integer => "integer",
         ParamType::Number => "number",
-        ParamType::String | ParamType::Choice { .. } | ParamType::Path | ParamType::OutputPath => {
-            "string"
-        }
+        ParamType::String | ParamType::Choice { .. } | ParamType::Path | ParamType::OutputPath => "string",
         ParamType::Boolean => "boolean",
         ParamType::Strings => "array",
     };
@@ -180,12 +165,7 @@ fn param(param: &Param) -> Value {
         ParamType::Strings => drop(schema.insert("items".to_owned(), json!({ "type": "string" }))),
         ParamType::Choice { choices } => {
             let null = param.nullable.then_some(Value::Null);
-            let words = choices
-                .iter()
-                .cloned()
-                .map(Value::String)
-                .chain(null)
-                .collect();
+            let words = choices.iter().cloned().map(Value::String).chain(null).collect();
             schema.insert("enum".to_owned(), Value::Array(words));
         }
         _ => {}

@@ -97,11 +97,8 @@ impl Spans {
                 break;
             };
             // A token without a key in an object: only a malformed text has that.
-            let stray = entry.key.is_empty()
-                && self
-                    .entries
-                    .get(entry.parent)
-                    .is_some_and(|p| p.shape == Shape::Object);
+            let stray =
+                entry.key.is_empty() && self.entries.get(entry.parent).is_some_and(|p| p.shape == Shape::Object);
             if offset < entry.value.end && !stray {
                 return self.pointer(i);
             }
@@ -149,16 +146,12 @@ impl Spans {
 
     /// The bytes of the value at `at`.
     pub(crate) fn slice(&self, at: usize) -> &str {
-        self.text
-            .get(self.entries[at].value.clone())
-            .unwrap_or_default()
+        self.text.get(self.entries[at].value.clone()).unwrap_or_default()
     }
 
     /// The key of `at` as it is spelt, with its quotes; empty in arrays.
     pub(crate) fn key_token(&self, at: usize) -> &str {
-        self.text
-            .get(self.entries[at].key.clone())
-            .unwrap_or_default()
+        self.text.get(self.entries[at].key.clone()).unwrap_or_default()
     }
 
     /// The key of `at`, unescaped; empty in arrays.
@@ -195,14 +188,8 @@ impl Spans {
     }
 
     fn build_index(&self) -> HashMap<(usize, Box<str>), usize> {
-        let inner = self
-            .entries
-            .iter()
-            .enumerate()
-            .filter(|(_, e)| e.parent != NONE);
-        inner
-            .map(|(at, e)| ((e.parent, self.token(at).into()), at))
-            .collect()
+        let inner = self.entries.iter().enumerate().filter(|(_, e)| e.parent != NONE);
+        inner.map(|(at, e)| ((e.parent, self.token(at).into()), at)).collect()
     }
 
     /// Key or index of `at` in its container.
@@ -221,11 +208,7 @@ impl Spans {
             tokens.push(escape(&self.token(at)));
             at = self.entries[at].parent;
         }
-        tokens
-            .iter()
-            .rev()
-            .flat_map(|t| ["/", t.as_str()])
-            .collect()
+        tokens.iter().rev().flat_map(|t| ["/", t.as_str()]).collect()
     }
 }
 
@@ -371,10 +354,7 @@ fn scalar_end(bytes: &[u8], start: usize) -> usize {
             b' ' | b'\t' | b'\r' | b'\n' | b',' | b':' | b'"' | b'{' | b'}' | b'[' | b']'
         )
     };
-    bytes[start..]
-        .iter()
-        .position(ends)
-        .map_or(bytes.len(), |n| start + n)
+    bytes[start..].iter().position(ends).map_or(bytes.len(), |n| start + n)
 }
 
 #[cfg(test)]

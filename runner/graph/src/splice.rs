@@ -17,8 +17,7 @@ impl Document {
         if let Some(node) = self.nodes.get(id) {
             return Ok(node);
         }
-        let help =
-            Suggest::default().or_list(id, "its nodes are", self.nodes.keys().map(String::as_str));
+        let help = Suggest::default().or_list(id, "its nodes are", self.nodes.keys().map(String::as_str));
         Err(EditError {
             message: format!("the graph has no node `{}`", shorten(id)),
             help,
@@ -26,11 +25,7 @@ impl Document {
     }
 
     pub(crate) fn editable(&self) -> Result<(), EditError> {
-        let object = self
-            .spans
-            .entries()
-            .first()
-            .is_some_and(|e| e.shape == Shape::Object);
+        let object = self.spans.entries().first().is_some_and(|e| e.shape == Shape::Object);
         match (self.broken, object) {
             (false, true) => Ok(()),
             _ => refuse(
@@ -43,38 +38,23 @@ impl Document {
     pub(crate) fn free(&self, id: &str) -> Result<(), EditError> {
         if !is_id(id) {
             let help = format!("use 1 to {MAX_ID} letters, digits, `_` or `-`");
-            return refuse(
-                format!("`{}` cannot be the id of a node", shorten(id)),
-                help,
-            );
+            return refuse(format!("`{}` cannot be the id of a node", shorten(id)), help);
         }
         if self.nodes.contains_key(id) {
-            return refuse(
-                format!("the graph has a node `{id}` already"),
-                "choose another id",
-            );
+            return refuse(format!("the graph has a node `{id}` already"), "choose another id");
         }
         Ok(())
     }
 
     pub(crate) fn free_key(&self, key: &str) -> Result<(), EditError> {
         if key == "nodes" || key == "paragraph" {
-            return refuse(
-                format!("`{key}` cannot be set as a whole"),
-                "edit nodes one by one",
-            );
+            return refuse(format!("`{key}` cannot be set as a whole"), "edit nodes one by one");
         }
         Ok(())
     }
 
     /// Sets `/nodes/id/section/key` to the JSON text `raw`.
-    pub(crate) fn put(
-        &mut self,
-        id: &str,
-        section: &str,
-        key: &str,
-        raw: &str,
-    ) -> Result<(), EditError> {
+    pub(crate) fn put(&mut self, id: &str, section: &str, key: &str, raw: &str) -> Result<(), EditError> {
         self.known(id)?;
         // Of a list, `/params/0` would be an item.
         let part = self.object(&["nodes", id, section]);
@@ -124,11 +104,7 @@ impl Document {
         let part = self.object(&["nodes", id, section]);
         let place = part.and_then(|_| self.spans.find(&pointer(&["nodes", id, section, key])));
         let (Some(node), Some(at)) = (self.spans.find(&pointer(&["nodes", id])), place) else {
-            let message = format!(
-                "node `{}` has no `{}` under `{section}`",
-                shorten(id),
-                shorten(key)
-            );
+            let message = format!("node `{}` has no `{}` under `{section}`", shorten(id), shorten(key));
             return refuse(message, "there is nothing to remove");
         };
         self.relay_cut(node, self.member(at), "");
@@ -145,10 +121,7 @@ impl Document {
             return Ok(());
         }
         let token = Value::String(key.to_owned()).to_string();
-        let member = format!(
-            "\n  {token}: {}",
-            print::value(raw, 2, token.chars().count() + 4)
-        );
+        let member = format!("\n  {token}: {}", print::value(raw, 2, token.chars().count() + 4));
         let (at, text) = self.appended(0, &member);
         let text = if self.spans.entries()[0].end > 1 {
             text
@@ -202,11 +175,7 @@ impl Document {
         let whole = self.spans.entries()[at].value.clone();
         let start = self.spans.entries()[at].key.start;
         let (indent, alone) = self.line_of(start);
-        let text = print::value(
-            raw,
-            if alone { indent } else { 4 },
-            self.column(whole.start),
-        );
+        let text = print::value(raw, if alone { indent } else { 4 }, self.column(whole.start));
         self.splice(whole, &text);
     }
 

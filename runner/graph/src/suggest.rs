@@ -22,29 +22,18 @@ impl Default for Suggest {
 
 impl Suggest {
     /// The candidate nearest to `wanted`, when one is near enough to have been meant.
-    pub(crate) fn nearest<'a>(
-        &self,
-        wanted: &str,
-        candidates: impl IntoIterator<Item = &'a str>,
-    ) -> Option<&'a str> {
+    pub(crate) fn nearest<'a>(&self, wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         let limit = (wanted.chars().count() / 4).clamp(1, 3);
         let lower = wanted.to_lowercase();
         let mut best: Option<(usize, &'a str)> = None;
         for candidate in candidates {
             // An edit changes the length by at most four bytes, so most names need no comparison.
             let compare = wanted.len().abs_diff(candidate.len()) <= 4 * limit;
-            let cost = 8 + if compare {
-                wanted.len() * candidate.len()
-            } else {
-                0
-            };
+            let cost = 8 + if compare { wanted.len() * candidate.len() } else { 0 };
             self.left.set(self.left.get().checked_sub(cost)?);
             let distance = if candidate.to_lowercase() == lower {
                 0
-            } else if candidate
-                .rsplit_once('/')
-                .is_some_and(|(_, tail)| tail == wanted)
-            {
+            } else if candidate.rsplit_once('/').is_some_and(|(_, tail)| tail == wanted) {
                 // Only the family was forgotten.
                 limit
             } else if compare {
@@ -101,10 +90,7 @@ mod tests {
         assert_eq!(suggest.nearest("train", names), Some("para/train"));
         assert_eq!(suggest.nearest("PARA/APPLY", names), Some("para/apply"));
         assert_eq!(suggest.nearest("upscale", names), None);
-        assert_eq!(
-            list(names.into_iter()),
-            "`para/train`, `para/apply`, `image/save`"
-        );
+        assert_eq!(list(names.into_iter()), "`para/train`, `para/apply`, `image/save`");
         assert_eq!(list(["x"; 10].into_iter()).matches('x').count(), 8);
     }
 

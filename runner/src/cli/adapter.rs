@@ -49,15 +49,13 @@ pub(super) fn run(global: &Global, command: Command) -> Result<()> {
         path if Path::new(path).join("unet/config.json").is_file() => params["path"] = path.into(),
         path => {
             let message = format!("--model {path}: no unet/config.json there");
-            let help =
-                "give sdxl, sd15, or a diffusers folder (the one that holds model_index.json)";
+            let help = "give sdxl, sd15, or a diffusers folder (the one that holds model_index.json)";
             return Err(Failure::user(message).help(help));
         }
     }
     let table = run_node(global, "adapter/sizes", params)?;
     if arguments.json {
-        let text = serde_json::to_string_pretty(&by_subset(&table))
-            .map_err(|e| Failure::system(e.to_string()))?;
+        let text = serde_json::to_string_pretty(&by_subset(&table)).map_err(|e| Failure::system(e.to_string()))?;
         report::result(&text);
     } else {
         print(&table);
@@ -82,23 +80,13 @@ fn run_node(global: &Global, ty: &str, params: serde_json::Value) -> Result<Tabl
     let control = Control {
         cancel: Arc::default(),
         sink: failures.clone(),
+        patient: Arc::default(),
     };
-    execute(
-        &steps,
-        &Provenance::new(&text, Path::new(&folder)),
-        &control,
-    )?;
-    if let Some(failure) = failures
-        .0
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()
-    {
+    execute(&steps, &Provenance::new(&text, Path::new(&folder)), &control)?;
+    if let Some(failure) = failures.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(failure);
     }
-    let record = steps
-        .key(0, |_, _| None)
-        .and_then(|key| session.store.record(&key));
+    let record = steps.key(0, |_, _| None).and_then(|key| session.store.record(&key));
     let record = record.ok_or_else(|| Failure::new(Kind::Bug, format!("{ty} left no result")))?;
     let bytes = session
         .store
@@ -161,17 +149,13 @@ fn print(table: &Table) {
         .map(|i| rows.iter().map(|row| row[i].len()).max().unwrap_or(0))
         .collect();
     for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(i, (cell, &width))| {
-                if i == 0 {
-                    format!("{cell:width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
-            });
+        let cells = row.iter().zip(&widths).enumerate().map(|(i, (cell, &width))| {
+            if i == 0 {
+                format!("{cell:width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
+        });
         report::result(cells.collect::<Vec<_>>().join("  ").trim_end());
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let registry = global.registry()?;
     let opened = Opened::read(&arguments.graph, &arguments.set, registry.catalog())?;
-    let checked = opened.check(registry.catalog())?;
+    let checked = opened.check(&registry)?;
     let links: usize = checked
         .nodes
         .iter()

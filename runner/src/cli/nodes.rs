@@ -22,9 +22,8 @@ pub(super) struct Arguments {
 pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let registry = global.registry()?;
     let catalog = registry.catalog();
-    let json = |value: &serde_json::Value| {
-        serde_json::to_string_pretty(value).map_err(|e| Failure::system(e.to_string()))
-    };
+    let json =
+        |value: &serde_json::Value| serde_json::to_string_pretty(value).map_err(|e| Failure::system(e.to_string()));
     if arguments.schema {
         report::result(&json(&graph::schema(catalog))?);
         return Ok(());
@@ -66,9 +65,7 @@ fn page(ty: &NodeType) -> String {
     let mut text = format!("{} (version {})\n\n{}\n", ty.name, ty.version, ty.doc);
     let note = match ty.kind {
         NodeKind::Step => "",
-        NodeKind::Lazy => {
-            "\nIts outputs live in memory: it is loaded when a step needs it, never executed.\n"
-        }
+        NodeKind::Lazy => "\nIts outputs live in memory: it is loaded when a step needs it, never executed.\n",
         NodeKind::Effect => "\nIt writes files; it is done only while they are as it left them.\n",
     };
     text.push_str(note);
@@ -76,11 +73,7 @@ fn page(ty: &NodeType) -> String {
         if rows.is_empty() {
             return;
         }
-        let width = rows
-            .iter()
-            .map(|(left, _)| left.chars().count())
-            .max()
-            .unwrap_or(0);
+        let width = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0);
         let _ = writeln!(text, "\n{title}");
         for (left, right) in rows {
             let _ = writeln!(text, "{}", format!("  {left:width$}  {right}").trim_end());
@@ -94,22 +87,14 @@ fn page(ty: &NodeType) -> String {
         } else {
             ""
         };
-        (
-            format!("{}: {}{arity}", input.name, input.ty),
-            input.doc.clone(),
-        )
+        (format!("{}: {}{arity}", input.name, input.ty), input.doc.clone())
     });
     section("Inputs", inputs.collect());
     section(
         "Outputs",
         ty.outputs
             .iter()
-            .map(|output| {
-                (
-                    format!("{}: {}", output.name, output.ty),
-                    output.doc.clone(),
-                )
-            })
+            .map(|output| (format!("{}: {}", output.name, output.ty), output.doc.clone()))
             .collect(),
     );
     section(

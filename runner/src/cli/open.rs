@@ -2,8 +2,8 @@
 
 use super::report;
 use crate::failure::{Failure, Kind, Result};
+use crate::host::Registry;
 use crate::provenance;
-use crate::resolve::absolute;
 use graph::catalog::Catalog;
 use graph::{Checked, Document};
 use std::fs;
@@ -25,8 +25,7 @@ impl Opened {
     /// Reads a graph and applies `--set node.param=value` to it.
     pub(super) fn read(path: &Path, set: &[String], catalog: &Catalog) -> Result<Self> {
         let name = path.display().to_string();
-        let unreadable =
-            |reason: String| Failure::user(format!("cannot read the graph {name}: {reason}"));
+        let unreadable = |reason: String| Failure::user(format!("cannot read the graph {name}: {reason}"));
         let metadata = fs::metadata(path).map_err(|e| {
             let failure = unreadable(if e.kind() == std::io::ErrorKind::NotFound {
                 "no such file".into()
@@ -37,6 +36,9 @@ impl Opened {
         })?;
         if metadata.is_dir() {
             return Err(unreadable("it is a folder".into()).help("give the path of a graph in it"));
+        }
+        if !metadata.is_file() {
+            return Err(unreadable("it is no regular file".into()));
         }
         if metadata.len() > LARGEST {
             return Err(unreadable(format!(
@@ -49,8 +51,7 @@ impl Opened {
         let mut folder = absolute_path.parent().unwrap_or(Path::new("/")).to_owned();
         let is_picture = bytes.starts_with(b"\x89PNG");
         let text = if is_picture {
-            let help =
-                "a picture that para saved has its graph in it unless another program removed it";
+            let help = "a picture that para saved has its graph in it unless another program removed it";
             provenance::graph_in_png(&bytes).map_err(|reason| unreadable(reason).help(help))?
         } else {
             String::from_utf8(bytes).map_err(|e| {
@@ -62,12 +63,11 @@ impl Opened {
             })?
         };
         let (mut document, _) = graph::parse(&text);
-        if let Some(base) = document
+        if let Some(home) = document
             .top("made")
-            .and_then(|made| made.get("base"))
-            .and_then(|base| base.as_str())
+            .and_then(|made| provenance::graph_folder(made, &folder))
         {
-            folder = absolute(&folder, base);
+            folder = home;
         }
         for assignment in set {
             let (target, value) = assignment.split_once('=').ok_or_else(|| {
@@ -82,11 +82,7 @@ impl Opened {
                 }
             })?;
         }
-        Ok(Self {
-            name,
-            folder,
-            document,
-        })
+        Ok(Self { name, folder, document })
     }
 
     /// The graph's text, with `--set` applied.
@@ -95,24 +91,22 @@ impl Opened {
     }
 
     /// Checks the graph; prints everything that is wrong with it.
-    pub(super) fn check(&self, catalog: &Catalog) -> Result<Checked> {
+    pub(super) fn check(&self, registry: &Registry) -> Result<Checked> {
         let text = self.text();
-        match graph::check(&self.document, catalog) {
+        match graph::check(&self.document, registry.catalog()) {
             Ok(checked) => {
                 report::diagnostics(&self.name, &text, &checked.warnings);
                 Ok(checked)
             }
             Err(found) => {
                 report::diagnostics(&self.name, &text, &found);
-                let errors = found
-                    .iter()
-                    .filter(|diagnostic| diagnostic.is_error())
-                    .count();
+                let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
                 let plural = if errors == 1 { "" } else { "s" };
-                Err(Failure::new(
-                    Kind::Graph,
-                    format!("{} cannot run: {errors} error{plural}", self.name),
-                ))
+                let failure = Failure::new(Kind::Graph, format!("{} cannot run: {errors} error{plural}", self.name));
+                match registry.refused().len() {
+                    0 => Err(failure),
+                    n => Err(failure.help(format!("{n} node crates beside para were not loaded (see the warnings above); their node types are missing"))),
+                }
             }
         }
     }

@@ -26,7 +26,7 @@ pub(super) struct Arguments {
 pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let session = global.session()?;
     let opened = Opened::read(&arguments.graph, &arguments.set, session.registry.catalog())?;
-    let checked = opened.check(session.registry.catalog())?;
+    let checked = opened.check(&session.registry)?;
     let steps = Steps::new(&session, &checked, &opened.folder, &arguments.target, false)?;
     let lines = plan(&steps);
     let words = |forecast: &Forecast| match forecast {
@@ -42,31 +42,17 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
             serde_json::json!({"node": line.node, "type": line.ty, "state": state.replace(' ', "_"), "detail": detail})
         });
         let list: Vec<_> = list.collect();
-        report::result(
-            &serde_json::to_string_pretty(&list).map_err(|e| Failure::system(e.to_string()))?,
-        );
+        report::result(&serde_json::to_string_pretty(&list).map_err(|e| Failure::system(e.to_string()))?);
         return Ok(());
     }
-    let width = |text: fn(&crate::plan::Line) -> &str| {
-        lines
-            .iter()
-            .map(|line| text(line).chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let width =
+        |text: fn(&crate::plan::Line) -> &str| lines.iter().map(|line| text(line).chars().count()).max().unwrap_or(0);
     let (ids, types) = (width(|line| &line.node), width(|line| &line.ty));
     for line in &lines {
         let (state, detail) = words(&line.forecast);
-        report::result(
-            format!(
-                "{:ids$}  {:types$}  {state:10}  {detail}",
-                line.node, line.ty
-            )
-            .trim_end(),
-        );
+        report::result(format!("{:ids$}  {:types$}  {state:10}  {detail}", line.node, line.ty).trim_end());
     }
-    let count =
-        |wanted: fn(&Forecast) -> bool| lines.iter().filter(|line| wanted(&line.forecast)).count();
+    let count = |wanted: fn(&Forecast) -> bool| lines.iter().filter(|line| wanted(&line.forecast)).count();
     report::say(&format!(
         "{} from the store, {} to execute, {} undecided, {} to load",
         count(|f| matches!(f, Forecast::Hit | Forecast::NotNeeded)),

@@ -6,19 +6,45 @@
 )]
 
 use crate::failure::Failure;
+use crate::host::Refusal;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use graph::{Diagnostic, Severity};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A line of result, on standard output. A closed pipe is the reader's choice, not an error.
+/// Whether results got lost on their way to standard output.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// A line of result, on standard output. A closed pipe is the reader's choice; a full disk is not.
 pub(super) fn result(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    use std::io::{ErrorKind, Write};
+    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// # Errors
+/// When standard output could not take all results.
+pub(super) fn all_written() -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write};
+    let flushed = std::io::stdout().flush();
+    match LOST.load(Ordering::Relaxed) || flushed.is_err_and(|e| e.kind() != ErrorKind::BrokenPipe) {
+        false => Ok(()),
+        true => Err(Failure::system("not all results could be written to standard output").help("is the disk full?")),
+    }
 }
 
 /// A line for people.
 pub(super) fn say(line: &str) {
+    write(&plain(line));
+}
+
+fn write(text: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 fn tagged(tag: &str, code: &str, message: &str, help: Option<&str>) {
@@ -27,9 +53,9 @@ fn tagged(tag: &str, code: &str, message: &str, help: Option<&str>) {
     } else {
         ("", "", "")
     };
-    say(&format!("{on}{tag}{off}{bold}: {message}{off}"));
-    if let Some(help) = help {
-        say(&format!(
+    write(&format!("{on}{tag}{off}{bold}: {}{off}", plain(message)));
+    if let Some(help) = help.map(plain) {
+        write(&format!(
             "{}help{off}: {help}",
             if on.is_empty() { "" } else { "\x1b[36m" }
         ));
@@ -38,17 +64,30 @@ fn tagged(tag: &str, code: &str, message: &str, help: Option<&str>) {
 
 /// Something that ends the command.
 pub(super) fn failure(failure: &Failure) {
-    tagged(
-        "error",
-        "\x1b[1;31m",
-        &failure.message,
-        failure.help.as_deref(),
-    );
+    tagged("error", "\x1b[1;31m", &failure.message, failure.help.as_deref());
 }
 
 /// Something that does not.
 pub(super) fn warning(message: &str, help: Option<&str>) {
     tagged("warning", "\x1b[1;33m", message, help);
+}
+
+/// Plugin files that were not loaded: once for each reason, however many there are.
+pub(super) fn refusals(refused: &[Refusal]) {
+    let mut told: Vec<&Refusal> = Vec::new();
+    for refusal in refused {
+        if told.iter().any(|earlier| earlier.reason == refusal.reason) {
+            continue;
+        }
+        told.push(refusal);
+        let same = refused.iter().filter(|other| other.reason == refusal.reason).count();
+        let more = if same > 1 {
+            format!(" ({} more files for the same reason)", same - 1)
+        } else {
+            String::new()
+        };
+        warning(&format!("{refusal}{more}"), Some(&refusal.help));
+    }
 }
 
 /// What is wrong with a graph, with the lines it is about.
@@ -58,7 +97,7 @@ pub(super) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
     } else {
         Renderer::plain()
     };
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(SHOWN) {
         let level = match diagnostic.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -68,21 +107,93 @@ pub(super) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
             label.push_str(&format!("expected {expected}"));
         }
         if let Some(found) = &diagnostic.found {
-            label.push_str(&format!(
-                "{}found {found}",
-                if label.is_empty() { "" } else { ", " }
-            ));
+            label.push_str(&format!("{}found {found}", if label.is_empty() { "" } else { ", " }));
         }
-        let mark = AnnotationKind::Primary
-            .span(diagnostic.span.clone())
-            .label(label);
+        // Only the lines it is about: a graph may be megabytes long.
+        let (line, span) = line_of(text, &diagnostic.span);
+        let mark = AnnotationKind::Primary.span(span).label(label);
         let mut group = level
             .primary_title(diagnostic.message.as_str())
             .id(diagnostic.code)
-            .element(Snippet::source(text).path(name).fold(true).annotation(mark));
+            .element(
+                Snippet::source(line)
+                    .line_start(diagnostic.line)
+                    .path(name)
+                    .annotation(mark),
+            );
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
-        say(&renderer.render(&[group]));
+        write(&renderer.render(&[group]));
+    }
+    if diagnostics.len() > SHOWN {
+        say(&format!("… and {} more", diagnostics.len() - SHOWN));
+    }
+}
+
+/// Diagnostics shown at once; whoever has more mends these first.
+const SHOWN: usize = 50;
+/// Bytes shown before and after the place in a very long line.
+const AROUND: usize = 200;
+
+/// The line that a span begins in, and the span within it. A span over several lines is cut at the first one's end.
+fn line_of<'a>(text: &'a str, span: &Range<usize>) -> (&'a str, Range<usize>) {
+    let boundary = |mut at: usize| {
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let begin = boundary(span.start.min(text.len()));
+    let start = text[..begin]
+        .rfind('\n')
+        .map_or(0, |at| at + 1)
+        .max(boundary(begin.saturating_sub(AROUND)));
+    let end = text[begin..].find('\n').map_or(text.len(), |at| begin + at);
+    let end = end.min(boundary((begin + 2 * AROUND).min(text.len())));
+    let stop = boundary(span.end.clamp(begin, end));
+    (&text[start..end], begin - start..stop - start)
+}
+
+/// Text of a graph, a file name or a node may hold escape sequences; they must not reach the terminal.
+pub(super) fn plain(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(harmful) {
+        text.chars()
+            .flat_map(|c| {
+                if harmful(c) {
+                    c.escape_default().collect()
+                } else {
+                    vec![c]
+                }
+            })
+            .collect::<String>()
+            .into()
+    } else {
+        text.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_are_shown_not_obeyed() {
+        assert_eq!(plain("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\nc");
+        assert!(matches!(plain("ä plain text"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn spans_stay_within_their_line() {
+        let text = "one\n  \"twö\": {\n 3 }\n";
+        let (line, span) = line_of(text, &(6..18));
+        assert_eq!((line, &line[span]), ("  \"twö\": {", "\"twö\": {"));
+        let long = format!("[{}]", "ö".repeat(5000));
+        let (line, span) = line_of(&long, &(2001..2003));
+        assert!(
+            line.len() <= 3 * AROUND && &line[span.clone()] == "ö",
+            "{line} {span:?}"
+        );
     }
 }

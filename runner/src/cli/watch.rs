@@ -75,11 +75,7 @@ fn line(event: &Event) -> Option<String> {
         Event::Done { node, seconds, .. } => format!("  done     {node}  {seconds:.1} s"),
         Event::Loaded { node, seconds } => format!("  loaded   {node}  {seconds:.1} s"),
         Event::Log { node, level, text } => {
-            let tag = if *level == Level::Warning {
-                "warning"
-            } else {
-                "note"
-            };
+            let tag = if *level == Level::Warning { "warning" } else { "note" };
             match node {
                 Some(node) => format!("  {tag:8} {node}: {text}"),
                 None => format!("  {tag:8} {text}"),
@@ -175,7 +171,8 @@ impl Sink for Lines {
     }
 }
 
-/// Bars for a terminal: one for each running node, finished nodes above them.
+/// Bars for a terminal: one for each running node, finished nodes above them. They stay short of 80 columns, since
+/// the `^C` that a terminal echoes behind a full line would wrap and leave half a bar behind.
 #[derive(Default)]
 struct Bars {
     all: MultiProgress,
@@ -188,7 +185,7 @@ impl Sink for Bars {
         match &event {
             Event::Started { node, ty } => {
                 let bar = self.all.add(ProgressBar::no_length());
-                let style = ProgressStyle::with_template("  {spinner} {prefix}  {msg}  {elapsed}");
+                let style = ProgressStyle::with_template("  {spinner} {prefix:.24}  {msg:.24}  {elapsed}");
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
                 bar.set_prefix(node.clone());
                 bar.set_message(ty.clone());
@@ -204,18 +201,16 @@ impl Sink for Bars {
                 let Some(bar) = bars.get(node) else { return };
                 if bar.length().is_none() {
                     let style = ProgressStyle::with_template(
-                        "  {spinner} {prefix}  {wide_bar} {pos}/{len}  {msg}  {eta}",
+                        "  {spinner} {prefix:.24}  {bar:20} {pos}/{len}  {msg:.24}  {eta}",
                     );
                     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
                 }
                 bar.set_length(*total);
                 bar.set_position(*done);
-                bar.set_message(note.clone());
+                bar.set_message(report::plain(note).into_owned());
             }
             _ => {
-                if let Event::Done { node, .. }
-                | Event::Failed { node, .. }
-                | Event::Skipped { node, .. } = &event
+                if let Event::Done { node, .. } | Event::Failed { node, .. } | Event::Skipped { node, .. } = &event
                     && let Some(bar) = bars.remove(node)
                 {
                     bar.finish_and_clear();

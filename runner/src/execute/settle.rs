@@ -4,6 +4,7 @@ use super::{Run, Standing};
 use crate::store::Record;
 use graph::catalog::NodeKind;
 use protocol::Event;
+use std::sync::PoisonError;
 
 impl Run<'_> {
     /// A node could not do its work.
@@ -71,12 +72,21 @@ impl Run<'_> {
         }
     }
 
+    /// The files of a saver that is not executed are claimed like those of one that is; gives the other claimant.
+    pub(super) fn claim(&self, index: usize, files: &[String]) -> Option<String> {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let node = self.id(index);
+        let mut claim = |file: &String| claims.entry(file.into()).or_insert_with(|| node.clone()).clone();
+        files.iter().map(&mut claim).find(|claimant| *claimant != node)
+    }
+
+    /// The files that a node wrote, if writing files is its work.
     pub(super) fn written(&self, index: usize, record: &Record) -> Vec<String> {
         if self.steps.kind(index) != NodeKind::Effect {
             return Vec::new();
         }
-        self.steps
-            .files(record)
+        let files = self.steps.files(record).unwrap_or_default();
+        files
             .into_iter()
             .map(|entry| entry.path.to_string_lossy().into_owned())
             .collect()

@@ -4,19 +4,20 @@ use super::Sink;
 use crate::failure::Failure;
 use crate::host::Loaded;
 use crate::panic;
-use crate::resolve::{Session, Step};
+use crate::resolve::{State, Step, Steps};
 use crate::store::{Output, Record};
 use crate::{key, provenance};
 use graph::catalog::NodeKind;
 use protocol::Event;
-use sdk::{Context, Host, Inputs, Value};
+use sdk::{Context, Files, Host, Inputs, Value};
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::fs;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A value for an input port, with the step it comes from.
 pub(super) enum Given<'a> {
@@ -34,9 +35,10 @@ pub(super) struct Task<'a> {
     pub(super) step: &'a Step,
     pub(super) key: String,
     pub(super) inputs: Vec<(&'a str, Vec<Given<'a>>)>,
-    pub(super) session: &'a Session,
+    pub(super) steps: &'a Steps<'a>,
     pub(super) cancel: Arc<AtomicBool>,
     pub(super) sink: Arc<dyn Sink>,
+    pub(super) patient: Arc<AtomicUsize>,
     pub(super) claims: Arc<Mutex<HashMap<PathBuf, String>>>,
     pub(super) provenance: provenance::Made,
 }
@@ -48,7 +50,9 @@ pub(super) struct Outcome {
 }
 
 pub(super) struct Done {
-    pub(super) values: Vec<Value>,
+    /// The outputs; none when somebody else made them meanwhile and they are in the store.
+    pub(super) values: Option<Vec<Value>>,
+    pub(super) executed: bool,
     pub(super) record: Record,
 }
 
@@ -99,30 +103,51 @@ impl Task<'_> {
     }
 
     fn perform(self) -> Result<Done, TaskError> {
-        let Session {
-            registry, store, ..
-        } = self.session;
-        let code = registry.load(&self.step.implementation, store)?;
-        let ty = self.step.implementation.ty.clone();
-        let lazy = ty.kind == NodeKind::Lazy;
-        if !lazy {
-            self.sink.event(Event::Started {
-                node: self.id.to_owned(),
-                ty: ty.name.clone(),
+        if self.step.implementation.ty.kind == NodeKind::Lazy {
+            return self.execute();
+        }
+        // Another process may be at the same step, or another node of this graph with the same work.
+        let _lock = self.steps.session.store.lock(&self.key, || self.wait())?;
+        if let State::Hit(record) = self.steps.look_up(self.index, &self.key) {
+            return Ok(Done {
+                values: None,
+                executed: false,
+                record,
             });
         }
+        let ty = self.step.implementation.ty.name.clone();
+        self.sink.event(Event::Started {
+            node: self.id.to_owned(),
+            ty,
+        });
+        self.execute()
+    }
+
+    fn wait(&self) -> Result<(), TaskError> {
+        std::thread::sleep(Duration::from_millis(20));
+        if self.cancel.load(Ordering::Relaxed) {
+            Err(TaskError::Cancelled)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn execute(self) -> Result<Done, TaskError> {
+        let session = self.steps.session;
+        let code = session.registry.load(&self.step.implementation, &session.store)?;
         let mut inputs = Inputs::default();
         for (port, given) in &self.inputs {
-            let values: Result<Vec<Value>, TaskError> =
-                given.iter().map(|given| self.value(port, given)).collect();
+            let values: Result<Vec<Value>, TaskError> = given.iter().map(|given| self.value(port, given)).collect();
             inputs.push(*port, values?);
         }
         let host = Arc::new(NodeHost {
             node: self.id.to_owned(),
             key: self.key.clone(),
-            store: store.clone(),
+            store: session.store.clone(),
             cancel: self.cancel.clone(),
             sink: self.sink.clone(),
+            patient: self.patient.clone(),
+            waits: AtomicBool::new(false),
             claims: self.claims.clone(),
             provenance: self.provenance.clone(),
         });
@@ -143,7 +168,27 @@ impl Task<'_> {
                 });
             }
         };
-        self.keep(&code, values, lazy)
+        self.check_files()?;
+        self.keep(&code, values)
+    }
+
+    /// The result goes under a key that says what was in the files when the run began; it must still be so.
+    fn check_files(&self) -> Result<(), TaskError> {
+        for (param, content) in &self.step.contents {
+            let path = self
+                .step
+                .params
+                .get(param)
+                .and_then(|path| path.as_str())
+                .unwrap_or_default();
+            if self.steps.session.contents.of(Path::new(path)).ok().as_ref() != Some(content) {
+                return Err(TaskError::Failed {
+                    message: format!("{path} was changed while the graph ran"),
+                    help: Some("nothing was kept of this node; run the graph again".into()),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn value(&self, port: &str, given: &Given<'_>) -> Result<Value, TaskError> {
@@ -155,10 +200,12 @@ impl Task<'_> {
                 output,
             } => {
                 let code = self
+                    .steps
                     .session
                     .registry
-                    .load(&source.implementation, &self.session.store)?;
+                    .load(&source.implementation, &self.steps.session.store)?;
                 let bytes = self
+                    .steps
                     .session
                     .store
                     .read(content)
@@ -174,10 +221,7 @@ impl Task<'_> {
                 (value, *source)
             }
         };
-        let (theirs, ours) = (
-            &source.implementation.plugin,
-            &self.step.implementation.plugin,
-        );
+        let (theirs, ours) = (&source.implementation.plugin, &self.step.implementation.plugin);
         if !value.info().is_shared() && theirs.build != ours.build {
             return Err(TaskError::Failed {
                 message: format!(
@@ -193,19 +237,13 @@ impl Task<'_> {
     }
 
     /// Writes the outputs to the store, then the record that says so.
-    fn keep(&self, code: &Loaded, values: Vec<Value>, lazy: bool) -> Result<Done, TaskError> {
-        let store = &self.session.store;
+    fn keep(&self, code: &Loaded, values: Vec<Value>) -> Result<Done, TaskError> {
+        let store = &self.steps.session.store;
         let ty = &self.step.implementation.ty;
+        let lazy = ty.kind == NodeKind::Lazy;
         if values.len() != ty.outputs.len() || values.len() != code.outputs().len() {
-            let message = format!(
-                "it gave {} outputs and declares {}",
-                values.len(),
-                ty.outputs.len()
-            );
-            return Err(TaskError::Failed {
-                message,
-                help: None,
-            });
+            let message = format!("it gave {} outputs and declares {}", values.len(), ty.outputs.len());
+            return Err(TaskError::Failed { message, help: None });
         }
         let mut outputs = Vec::with_capacity(values.len());
         let mut all_stored = true;
@@ -213,7 +251,10 @@ impl Task<'_> {
             let bytes = if lazy { None } else { value.encode()? };
             all_stored &= bytes.is_some();
             let (content, size) = match bytes {
-                Some(bytes) => (store.keep(&bytes)?, Some(bytes.len() as u64)),
+                Some(bytes) => {
+                    let content = store.keep(&bytes).map_err(elsewhere)?;
+                    (content, Some(bytes.len() as u64))
+                }
                 None => (key::memory_output(&self.key, &port.name), None),
             };
             outputs.push(Output {
@@ -227,12 +268,30 @@ impl Task<'_> {
             ty: ty.name.clone(),
             outputs,
         };
-        if all_stored || lazy {
-            store.remember(&self.key, &record, !lazy)?;
+        if lazy {
+            // Only saves trying the model again; a store that cannot be written shows itself at the next step.
+            let _ = store.remember(&self.key, &record, false);
+        } else if all_stored {
+            for entry in values
+                .iter()
+                .filter_map(|value| value.get::<Files>().ok())
+                .flat_map(|files| &files.items)
+            {
+                store.mark_written(&entry.path, &entry.blake3).map_err(elsewhere)?;
+            }
+            store.remember(&self.key, &record, true).map_err(elsewhere)?;
         }
         store.drop_scratch(&self.key);
-        Ok(Done { values, record })
+        Ok(Done {
+            values: Some(values),
+            executed: true,
+            record,
+        })
     }
+}
+
+fn elsewhere(failure: Failure) -> Failure {
+    failure.help("make room on the disk, or name another folder with --store or PARA_STORE")
 }
 
 /// The engine as one running node sees it.
@@ -242,8 +301,45 @@ struct NodeHost {
     store: crate::store::Store,
     cancel: Arc<AtomicBool>,
     sink: Arc<dyn Sink>,
+    patient: Arc<AtomicUsize>,
+    waits: AtomicBool,
     claims: Arc<Mutex<HashMap<PathBuf, String>>>,
     provenance: provenance::Made,
+}
+
+impl Drop for NodeHost {
+    fn drop(&mut self) {
+        if self.waits.load(Ordering::Relaxed) {
+            self.patient.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl NodeHost {
+    /// A file that we wrote and somebody changed is moved aside rather than lost.
+    fn set_aside(&self, file: &Path) -> Result<(), String> {
+        let name = |n: usize| {
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+            let extension = file
+                .extension()
+                .map(|e| format!(".{}", e.to_string_lossy()))
+                .unwrap_or_default();
+            file.with_file_name(format!("{stem}.kept-{n}{extension}"))
+        };
+        let free = (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
+        fs::rename(file, &free)
+            .map_err(|e| format!("was changed since para wrote it and cannot be moved aside: {e}"))?;
+        self.sink.event(Event::Log {
+            node: Some(self.node.clone()),
+            level: protocol::Level::Warning,
+            text: format!(
+                "{} was changed since para wrote it; kept as {}",
+                file.display(),
+                free.display()
+            ),
+        });
+        Ok(())
+    }
 }
 
 impl Host for NodeHost {
@@ -281,6 +377,9 @@ impl Host for NodeHost {
     }
 
     fn scratch(&self) -> Option<PathBuf> {
+        if !self.waits.swap(true, Ordering::Relaxed) {
+            self.patient.fetch_add(1, Ordering::Relaxed);
+        }
         Some(self.store.scratch(&self.key))
     }
 
@@ -288,32 +387,27 @@ impl Host for NodeHost {
         Some(self.provenance.text(folder))
     }
 
-    fn refuses(&self, file: &Path) -> Option<String> {
+    fn refuses(&self, file: &Path, bytes: &[u8]) -> Option<String> {
         let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        match self
-            .claims
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .entry(file.clone())
         {
-            Entry::Occupied(claim) if *claim.get() != self.node => {
-                return Some(format!(
-                    "is also written by node `{}` of this graph",
-                    claim.get()
-                ));
-            }
-            Entry::Occupied(_) => {}
-            Entry::Vacant(claim) => {
-                claim.insert(self.node.clone());
+            let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+            let claimant = claims.entry(file.clone()).or_insert_with(|| self.node.clone());
+            if *claimant != self.node {
+                return Some(format!("is also written by node `{claimant}` of this graph"));
             }
         }
-        if file.exists() && !self.store.wrote(&file) && !provenance::is_ours(&file) {
-            return Some("exists and was not written by para".into());
+        match (fs::read(&file), self.store.wrote(&file)) {
+            (Err(error), _) if error.kind() == ErrorKind::NotFound => {}
+            (Err(error), _) => return Some(format!("cannot be replaced: {error}")),
+            (Ok(found), Some(written)) if blake3::hash(&found).to_hex().as_str() == written => {}
+            (Ok(found), _) if found == bytes || provenance::is_ours(&found) => {}
+            (Ok(_), Some(_)) => {
+                if let Err(reason) = self.set_aside(&file) {
+                    return Some(reason);
+                }
+            }
+            (Ok(_), None) => return Some("exists and was not written by para".into()),
         }
-        // Marked before it is written: a file of ours that is there without its mark could never be replaced.
-        match self.store.mark_written(&file) {
-            Ok(()) => None,
-            Err(failure) => Some(format!("cannot be claimed: {}", failure.message)),
-        }
+        self.store.mark_written(&file, "").err().map(|failure| failure.message)
     }
 }

@@ -24,12 +24,7 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "plugin {} was not loaded: {}",
-            self.file.display(),
-            self.reason
-        )
+        write!(f, "plugin {} was not loaded: {}", self.file.display(), self.reason)
     }
 }
 
@@ -66,18 +61,11 @@ pub(super) fn inspect(file: &Path, shared: Option<&str>) -> Result<Found, Refusa
         reason,
         help: help.to_owned(),
     };
-    let bytes =
-        fs::read(file).map_err(|e| refuse(e.to_string(), "check the file's permissions"))?;
+    let bytes = fs::read(file).map_err(|e| refuse(e.to_string(), "check the file's permissions"))?;
     let object = object::File::parse(&*bytes).map_err(|e| {
-        if bytes.starts_with(b"\x7fELF")
-            || bytes.starts_with(b"MZ")
-            || bytes.starts_with(b"\xcf\xfa\xed\xfe")
-        {
+        if bytes.starts_with(b"\x7fELF") || bytes.starts_with(b"MZ") || bytes.starts_with(b"\xcf\xfa\xed\xfe") {
             refuse(
-                format!(
-                    "it is a damaged or truncated library ({} bytes; {e})",
-                    bytes.len()
-                ),
+                format!("it is a damaged or truncated library ({} bytes; {e})", bytes.len()),
                 COPY,
             )
         } else {
@@ -89,9 +77,7 @@ pub(super) fn inspect(file: &Path, shared: Option<&str>) -> Result<Found, Refusa
     })?;
     for section in object.sections() {
         if let Some((offset, size)) = section.file_range()
-            && offset
-                .checked_add(size)
-                .is_none_or(|end| end > bytes.len() as u64)
+            && offset.checked_add(size).is_none_or(|end| end > bytes.len() as u64)
         {
             let name = section.name().unwrap_or("?");
             return Err(refuse(
@@ -103,11 +89,7 @@ pub(super) fn inspect(file: &Path, shared: Option<&str>) -> Result<Found, Refusa
             ));
         }
     }
-    let section = |name| {
-        object
-            .section_by_name(name)
-            .and_then(|section| section.data().ok())
-    };
+    let section = |name| object.section_by_name(name).and_then(|section| section.data().ok());
     let Some(claim) = section(PLUGIN_SECTION) else {
         return Err(refuse(
             "it is a library but no Paragraph plugin (it has no handshake)".into(),
@@ -122,10 +104,7 @@ pub(super) fn inspect(file: &Path, shared: Option<&str>) -> Result<Found, Refusa
     };
     let ours = Claim::ours();
     let differ = |what: &str, found: &str, expected: &str| {
-        refuse(
-            format!("it was built {what} {found}, this para {expected}"),
-            REBUILD,
-        )
+        refuse(format!("it was built {what} {found}, this para {expected}"), REBUILD)
     };
     if claim.abi != ABI {
         return Err(differ(
@@ -135,11 +114,7 @@ pub(super) fn inspect(file: &Path, shared: Option<&str>) -> Result<Found, Refusa
         ));
     }
     if claim.target != ours.target {
-        return Err(differ(
-            "for",
-            &claim.target,
-            &format!("runs on {}", ours.target),
-        ));
+        return Err(differ("for", &claim.target, &format!("runs on {}", ours.target)));
     }
     if claim.rustc != ours.rustc {
         return Err(differ("by", &claim.rustc, &format!("by {}", ours.rustc)));
@@ -152,19 +127,14 @@ pub(super) fn inspect(file: &Path, shared: Option<&str>) -> Result<Found, Refusa
         ));
     }
     if !claim.shared.is_empty() && Some(&*claim.shared) != shared {
-        let expected = shared.map_or("has none beside it".into(), |id| {
-            format!("has diffusion {}", short(id))
-        });
+        let expected = shared.map_or("has none beside it".into(), |id| format!("has diffusion {}", short(id)));
         return Err(differ("against diffusion", short(&claim.shared), &expected));
     }
     let nodes = section(NODES_SECTION).map(serde_json::from_slice::<Vec<NodeType>>);
     let nodes = match nodes {
         Some(Ok(nodes)) if !nodes.is_empty() => nodes,
         Some(Err(e)) => {
-            return Err(refuse(
-                format!("the descriptions of its nodes are damaged: {e}"),
-                COPY,
-            ));
+            return Err(refuse(format!("the descriptions of its nodes are damaged: {e}"), COPY));
         }
         _ => return Err(refuse("it describes no node".into(), REBUILD)),
     };

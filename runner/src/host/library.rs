@@ -12,20 +12,9 @@ use std::sync::Mutex;
 
 /// Loads the bytes that were inspected: they are copied into the store under their build id, so that a later
 /// build of the same crate cannot change the file below a running process.
-pub(super) fn load(
-    plugin: &Plugin,
-    bytes: Option<Vec<u8>>,
-    libraries: &Path,
-    store: &Store,
-) -> Result<Vec<NodeDef>> {
-    let extension = plugin
-        .file
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or("so");
-    let bytes = bytes.ok_or_else(|| {
-        Failure::system(format!("{} failed to load before", plugin.file.display()))
-    })?;
+pub(super) fn load(plugin: &Plugin, bytes: Option<Vec<u8>>, libraries: &Path, store: &Store) -> Result<Vec<NodeDef>> {
+    let extension = plugin.file.extension().and_then(|e| e.to_str()).unwrap_or("so");
+    let bytes = bytes.ok_or_else(|| Failure::system(format!("{} failed to load before", plugin.file.display())))?;
     let copy = store.keep_plugin(&plugin.build, extension, &bytes)?;
     preload(libraries)?;
     let refused = |e: libloading::Error| {
@@ -36,11 +25,8 @@ pub(super) fn load(
         } else {
             text
         };
-        Failure::system(format!(
-            "plugin {} was not loaded: {reason}",
-            plugin.file.display()
-        ))
-        .help("build everything together: cargo build --release --workspace")
+        Failure::system(format!("plugin {} was not loaded: {reason}", plugin.file.display()))
+            .help("build everything together: cargo build --release --workspace")
     };
     // SAFETY: the handshake says that the file was built by this compiler against these very shared libraries,
     // and its sections are complete; its initialisers are those of Rust's own runtime.
@@ -49,9 +35,7 @@ pub(super) fn load(
     {
         // SAFETY: `sdk::plugin!` defines the function with exactly this signature, and the handshake's `abi`
         // number changes whenever the signature does.
-        let register = unsafe {
-            library.get::<extern "C" fn(&mut Registrar) -> i32>(handshake::REGISTER.as_bytes())
-        };
+        let register = unsafe { library.get::<extern "C" fn(&mut Registrar) -> i32>(handshake::REGISTER.as_bytes()) };
         let register = register.map_err(refused)?;
         if register(&mut registrar) != 0 {
             return Err(Failure::system(format!(
@@ -67,9 +51,7 @@ pub(super) fn load(
 /// Loads `diffusion` once, so that plugins find it wherever their copy lies.
 fn preload(libraries: &Path) -> Result<()> {
     static DONE: Mutex<bool> = Mutex::new(false);
-    let mut done = DONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = DONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = shared_library(libraries);
     if *done || !path.exists() {
         return Ok(());

@@ -135,16 +135,12 @@ impl Coverage {
             self.part
         );
         for m in self.mismatched.iter().take(3) {
-            message += &format!(
-                "\n  {}: adapter for {}, model {:?}",
-                m.module, m.adapter, m.model
-            );
+            message += &format!("\n  {}: adapter for {}, model {:?}", m.module, m.adapter, m.model);
         }
         for module in self.unmatched.iter().take(3) {
             message += &format!("\n  {module}: not in the model");
         }
-        let rest =
-            (self.mismatched.len().saturating_sub(3)) + self.unmatched.len().saturating_sub(3);
+        let rest = (self.mismatched.len().saturating_sub(3)) + self.unmatched.len().saturating_sub(3);
         if rest > 0 {
             message += &format!("\n  and {rest} more");
         }
@@ -162,12 +158,7 @@ impl Coverage {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.matched.len() + self.unmatched.len() + self.mismatched.len();
-        write!(
-            f,
-            "{}: {} of {total} modules",
-            self.part,
-            self.matched.len()
-        )?;
+        write!(f, "{}: {} of {total} modules", self.part, self.matched.len())?;
         let partial: Vec<_> = self
             .by_block()
             .into_iter()
@@ -198,9 +189,7 @@ pub fn coverage(adapter: &Adapter, target: &Target) -> Coverage {
             *result.elsewhere.entry(module.part).or_default() += 1;
             continue;
         }
-        let weight = target
-            .weight(&module)
-            .and_then(|name| target.base.get(&name));
+        let weight = target.weight(&module).and_then(|name| target.base.get(&name));
         let Some(weight) = weight else {
             result.unmatched.push(module.path);
             continue;
@@ -257,20 +246,13 @@ pub fn fold(target: &Target, applied: &[Applied]) -> Result<BTreeMap<String, Ten
             match adapter.as_ref() {
                 Adapter::Lora(lora) if stage == usize::from(!options.before_para) * 2 => {
                     if !options.strength.is_finite() {
-                        bail!(
-                            "the scale of a LoRA is {}, expected a number",
-                            options.strength
-                        );
+                        bail!("the scale of a LoRA is {}, expected a number", options.strength);
                     }
                     for (module, change) in &lora.modules {
                         let Some(name) = target.weight(module) else {
                             continue;
                         };
-                        if target
-                            .base
-                            .get(&name)
-                            .is_some_and(|w| change.fits(w.dims()))
-                        {
+                        if target.base.get(&name).is_some_and(|w| change.fits(w.dims())) {
                             let change = Change::Lora(change, options.strength);
                             changes.entry(name).or_default().push(change);
                         }
@@ -284,9 +266,7 @@ pub fn fold(target: &Target, applied: &[Applied]) -> Result<BTreeMap<String, Ten
                             continue;
                         };
                         let weight = target.base.get(&name);
-                        if weight
-                            .is_some_and(|w| w.rank() > 1 && w.dims().first() == q.dims().first())
-                        {
+                        if weight.is_some_and(|w| w.rank() > 1 && w.dims().first() == q.dims().first()) {
                             let change = Change::Para(q, options.strength);
                             changes.entry(name).or_default().push(change);
                         }
@@ -322,10 +302,7 @@ pub fn fold(target: &Target, applied: &[Applied]) -> Result<BTreeMap<String, Ten
 ///
 /// # Errors
 /// Modules that the model does not have.
-pub fn fingerprint<'a>(
-    target: &Target,
-    modules: impl IntoIterator<Item = &'a String>,
-) -> Result<String> {
+pub fn fingerprint<'a>(target: &Target, modules: impl IntoIterator<Item = &'a String>) -> Result<String> {
     let mut names = BTreeSet::new();
     for path in modules {
         match target.weight(&ModuleName::unet(path.clone())) {
@@ -343,11 +320,7 @@ pub fn fingerprint<'a>(
         let flat = weight.flatten_all()?;
         let count = flat.elem_count();
         let step = (count / 64).max(1);
-        let picks: Vec<u32> = (0..count)
-            .step_by(step)
-            .take(64)
-            .map(|i| i as u32)
-            .collect();
+        let picks: Vec<u32> = (0..count).step_by(step).take(64).map(|i| i as u32).collect();
         let picks = Tensor::new(picks, flat.device())?;
         let values = flat
             .index_select(&picks, 0)?
@@ -357,10 +330,5 @@ pub fn fingerprint<'a>(
             hash.update(half::f16::from_f32(value).to_le_bytes());
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .take(16)
-        .map(|b| format!("{b:02x}"))
-        .collect())
+    Ok(hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect())
 }

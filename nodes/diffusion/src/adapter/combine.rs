@@ -107,21 +107,14 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shared = self.rows.iter().filter(|r| !r.cosines.is_empty()).count();
-        let worst = self
-            .rows
-            .iter()
-            .max_by(|a, b| a.max_cosine.total_cmp(&b.max_cosine));
+        let worst = self.rows.iter().max_by(|a, b| a.max_cosine.total_cmp(&b.max_cosine));
         write!(
             f,
             "{} modules, {shared} of them touched by several adapters",
             self.rows.len()
         )?;
         if let Some(row) = worst.filter(|r| !r.cosines.is_empty()) {
-            write!(
-                f,
-                "; largest cosine {:.3} in {}",
-                row.max_cosine, row.module
-            )?;
+            write!(f, "; largest cosine {:.3} in {}", row.max_cosine, row.module)?;
         }
         let exceeded = self.rows.iter().filter(|r| r.exceeded).count();
         if exceeded > 0 {
@@ -228,10 +221,7 @@ pub fn sequential(paras: &[&Para], boundary: Option<Boundary>) -> Result<(Vec<Pa
         };
         rows.push(attempt().context(|| format!("module {path}"))?);
     }
-    Ok((
-        paras.iter().map(|p| (*p).clone()).collect(),
-        Report { rows },
-    ))
+    Ok((paras.iter().map(|p| (*p).clone()).collect(), Report { rows }))
 }
 
 fn check(paras: &[&Para]) -> Result<()> {
@@ -393,8 +383,7 @@ impl<'a> Stack<'a> {
         for (i, a) in self.ordered.iter().enumerate() {
             for b in &self.ordered[i + 1..] {
                 let found = principal_cosines(a, b)?;
-                let score =
-                    found.iter().map(|c| c * c).sum::<f64>() / a.ncols().min(b.ncols()) as f64;
+                let score = found.iter().map(|c| c * c).sum::<f64>() / a.ncols().min(b.ncols()) as f64;
                 if cosines.is_empty() || score > overlap {
                     (cosines, overlap) = (found, score);
                 }

@@ -43,13 +43,7 @@ impl Content {
         for (name, view) in file.iter() {
             let known = matches!(
                 view.dtype(),
-                Dtype::F64
-                    | Dtype::F32
-                    | Dtype::F16
-                    | Dtype::BF16
-                    | Dtype::U8
-                    | Dtype::I64
-                    | Dtype::U32
+                Dtype::F64 | Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::U8 | Dtype::I64 | Dtype::U32
             );
             if !known {
                 bail!("tensor {name} is stored as {:?}, expected f32, f16 or bf16", view.dtype(); help: "convert the file to f16 or f32");
@@ -66,10 +60,8 @@ impl Content {
 fn describe(bytes: &[u8], error: &safetensors::SafeTensorError) -> Error {
     let found = bytes.len();
     if bytes.starts_with(b"PK") || bytes.starts_with(b"\x80\x02") {
-        return Error::msg(
-            "this is a pickle (.pt, .ckpt, .bin), which may run code when it is read",
-        )
-        .help("convert it to .safetensors with the tool it came from");
+        return Error::msg("this is a pickle (.pt, .ckpt, .bin), which may run code when it is read")
+            .help("convert it to .safetensors with the tool it came from");
     }
     let declared = bytes
         .first_chunk::<8>()
@@ -92,9 +84,7 @@ fn describe(bytes: &[u8], error: &safetensors::SafeTensorError) -> Error {
             "not a safetensors file: it has {found} bytes, a header needs at least 8"
         ))
         .help("copy or download it again"),
-        _ => Error::msg(format!(
-            "not a readable safetensors file ({found} bytes): {error}"
-        )),
+        _ => Error::msg(format!("not a readable safetensors file ({found} bytes): {error}")),
     }
 }
 
@@ -110,10 +100,7 @@ pub fn to_bytes<'a>(
     let mut data = Vec::new();
     let mut header = serde_json::Map::new();
     let strings = metadata.iter().map(|(k, v)| (k.clone(), v.clone().into()));
-    header.insert(
-        "__metadata__".into(),
-        serde_json::Value::Object(strings.collect()),
-    );
+    header.insert("__metadata__".into(), serde_json::Value::Object(strings.collect()));
     let mut sorted: Vec<_> = tensors.into_iter().collect();
     sorted.sort_by(|(a, s), (b, t)| {
         let width = |t: &Tensor| std::cmp::Reverse(t.dtype().size_in_bytes());
@@ -137,21 +124,15 @@ fn append(data: &mut Vec<u8>, tensor: &Tensor) -> Result<&'static str> {
     let flat = tensor.to_device(&Device::Cpu)?.flatten_all()?;
     Ok(match tensor.dtype() {
         DType::F64 => {
-            flat.to_vec1::<f64>()?
-                .iter()
-                .for_each(|v| data.extend(v.to_le_bytes()));
+            flat.to_vec1::<f64>()?.iter().for_each(|v| data.extend(v.to_le_bytes()));
             "F64"
         }
         DType::I64 => {
-            flat.to_vec1::<i64>()?
-                .iter()
-                .for_each(|v| data.extend(v.to_le_bytes()));
+            flat.to_vec1::<i64>()?.iter().for_each(|v| data.extend(v.to_le_bytes()));
             "I64"
         }
         DType::F32 => {
-            flat.to_vec1::<f32>()?
-                .iter()
-                .for_each(|v| data.extend(v.to_le_bytes()));
+            flat.to_vec1::<f32>()?.iter().for_each(|v| data.extend(v.to_le_bytes()));
             "F32"
         }
         DType::F16 => {
@@ -259,26 +240,16 @@ pub fn para_from(content: &Content) -> Result<Vec<Para>> {
     let mut parts: Vec<BTreeMap<String, Tensor>> = vec![BTreeMap::new(); members.len()];
     let mut layouts = Vec::new();
     for info in &members {
-        let layout = info
-            .get(LAYOUT)
-            .map(|text| serde_json::from_str::<UnetLayout>(text));
-        layouts.push(
-            layout
-                .transpose()
-                .context(|| format!("metadata {LAYOUT}"))?,
-        );
+        let layout = info.get(LAYOUT).map(|text| serde_json::from_str::<UnetLayout>(text));
+        layouts.push(layout.transpose().context(|| format!("metadata {LAYOUT}"))?);
     }
     for (name, tensor) in &content.tensors {
         let (index, rest) = match name.split_once('.') {
             Some((index, rest)) if sequence => (index.parse::<usize>().ok(), rest),
             _ => (Some(0), name.as_str()),
         };
-        let stem = rest
-            .strip_suffix(".para_q")
-            .or_else(|| rest.strip_suffix(".para_b"));
-        let module = stem
-            .and_then(ModuleName::from_kohya)
-            .filter(|m| m.part == Part::Unet);
+        let stem = rest.strip_suffix(".para_q").or_else(|| rest.strip_suffix(".para_b"));
+        let module = stem.and_then(ModuleName::from_kohya).filter(|m| m.part == Part::Unet);
         let place = index.and_then(|i| Some((parts.get_mut(i)?, layouts.get(i)?)));
         let (Some(module), Some((part, layout))) = (module, place) else {
             bail!("tensor {name} does not belong in a PaRa file, expected lora_unet_NAME.para_q"; help: "the file mixes adapters or is damaged");

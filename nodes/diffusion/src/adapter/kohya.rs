@@ -114,9 +114,7 @@ pub fn lora_from(content: &Content) -> Result<Lora> {
         .metadata
         .get(LAYOUT)
         .map(|text| serde_json::from_str::<UnetLayout>(text));
-    let layout = layout
-        .transpose()
-        .context(|| format!("metadata {LAYOUT}"))?;
+    let layout = layout.transpose().context(|| format!("metadata {LAYOUT}"))?;
     if let Some(layout) = &layout {
         modules = modules
             .into_iter()
@@ -143,10 +141,7 @@ pub fn scalar(tensor: &Tensor) -> Result<f64> {
     if tensor.elem_count() != 1 {
         bail!("alpha has shape {:?}, expected one number", tensor.dims());
     }
-    Ok(tensor
-        .to_dtype(DType::F64)?
-        .flatten_all()?
-        .to_vec1::<f64>()?[0])
+    Ok(tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?[0])
 }
 
 const LAYOUT: &str = "para.layout";
@@ -157,11 +152,7 @@ const LAYOUT: &str = "para.layout";
 ///
 /// # Errors
 /// Only those of the conversion.
-pub fn lora_to_bytes(
-    lora: &Lora,
-    layout: Option<&UnetLayout>,
-    dtype: Option<DType>,
-) -> Result<Vec<u8>> {
+pub fn lora_to_bytes(lora: &Lora, layout: Option<&UnetLayout>, dtype: Option<DType>) -> Result<Vec<u8>> {
     let layout = layout.or(lora.layout.as_ref());
     let mut tensors = Vec::new();
     for (name, module) in &lora.modules {
@@ -178,10 +169,7 @@ pub fn lora_to_bytes(
         }
         if let Some(alpha) = module.alpha {
             // Alphas keep f64 unless a precision is asked for, so that the store gives back what it was given.
-            push(
-                "alpha",
-                &Tensor::new(alpha, &sdk::candle_core::Device::Cpu)?,
-            )?;
+            push("alpha", &Tensor::new(alpha, &sdk::candle_core::Device::Cpu)?)?;
         }
     }
     let mut metadata = lora.info.clone();

@@ -35,9 +35,7 @@ impl LoraModule {
         }
         if let Some(mid) = &mid {
             let r = down.dim(0)?;
-            let fits = mid.rank() == 4
-                && mid.dims()[..2] == [r, r]
-                && down.dims().get(2..) == Some(&[1, 1]);
+            let fits = mid.rank() == 4 && mid.dims()[..2] == [r, r] && down.dims().get(2..) == Some(&[1, 1]);
             if !fits {
                 bail!(
                     "lora_mid has shape {:?} beside {}, expected (r, r, k, k) and down (r, c_in, 1, 1)",
@@ -49,27 +47,14 @@ impl LoraModule {
         if alpha.is_some_and(|a| !a.is_finite()) {
             bail!("alpha is not a finite number");
         }
-        for (name, half) in [
-            ("down", Some(&down)),
-            ("up", Some(&up)),
-            ("mid", mid.as_ref()),
-        ] {
+        for (name, half) in [("down", Some(&down)), ("up", Some(&up)), ("mid", mid.as_ref())] {
             let Some(half) = half else { continue };
-            let sum = half
-                .to_dtype(DType::F64)?
-                .abs()?
-                .sum_all()?
-                .to_scalar::<f64>()?;
+            let sum = half.to_dtype(DType::F64)?.abs()?.sum_all()?.to_scalar::<f64>()?;
             if !sum.is_finite() {
                 bail!("{name} holds values that are not finite numbers"; help: "the training diverged or the file is damaged");
             }
         }
-        Ok(Self {
-            down,
-            up,
-            mid,
-            alpha,
-        })
+        Ok(Self { down, up, mid, alpha })
     }
 
     /// r.
@@ -115,11 +100,8 @@ impl LoraModule {
             );
         }
         let dtype = working_dtype(weight.dtype());
-        let flat = |t: &Tensor| -> Result<Tensor> {
-            Ok(t.to_device(weight.device())?
-                .to_dtype(dtype)?
-                .flatten_from(1)?)
-        };
+        let flat =
+            |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(weight.device())?.to_dtype(dtype)?.flatten_from(1)?) };
         let (down, up) = (flat(&self.down)?, flat(&self.up)?);
         let product = match &self.mid {
             None => up.matmul(&down)?,
@@ -131,9 +113,7 @@ impl LoraModule {
                 let core = core.reshape((r, r, taps))?.transpose(1, 2)?.contiguous()?;
                 let right = core.reshape((r * taps, r))?.matmul(&down)?;
                 let all = up.matmul(&right.reshape((r, taps * c_in))?)?;
-                all.reshape((up.dim(0)?, taps, c_in))?
-                    .transpose(1, 2)?
-                    .contiguous()?
+                all.reshape((up.dim(0)?, taps, c_in))?.transpose(1, 2)?.contiguous()?
             }
         };
         let product = product.reshape(weight.shape())?;
@@ -186,8 +166,7 @@ impl Lora {
                     up = up.reshape(((), rank, 1, 1))?;
                 }
                 let cpu = sdk::candle_core::Device::Cpu;
-                let to_file =
-                    |t: Tensor| -> Result<Tensor> { Ok(t.to_dtype(dtype)?.to_device(&cpu)?) };
+                let to_file = |t: Tensor| -> Result<Tensor> { Ok(t.to_dtype(dtype)?.to_device(&cpu)?) };
                 LoraModule::new(to_file(down)?, to_file(up)?, None, Some(rank as f64))
             };
             let module = attempt().context(|| format!("module {path}"))?;
@@ -205,18 +184,13 @@ impl Lora {
 
     /// The largest rank of a module.
     pub fn rank(&self) -> usize {
-        self.modules
-            .values()
-            .map(LoraModule::rank)
-            .max()
-            .unwrap_or(0)
+        self.modules.values().map(LoraModule::rank).max().unwrap_or(0)
     }
 
     /// Σ r · (d_out + d_in·k·k).
     pub fn parameters(&self) -> usize {
-        let count = |m: &LoraModule| {
-            m.down.elem_count() + m.up.elem_count() + m.mid.as_ref().map_or(0, Tensor::elem_count)
-        };
+        let count =
+            |m: &LoraModule| m.down.elem_count() + m.up.elem_count() + m.mid.as_ref().map_or(0, Tensor::elem_count);
         self.modules.values().map(count).sum()
     }
 }

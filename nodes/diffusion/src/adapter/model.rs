@@ -51,14 +51,7 @@ impl AdaptedUnet {
         let changed = fold(&target, &applied)?;
         let unet = Arc::new(self.base.with_weights(&changed)?);
         let base = self.base.clone();
-        Ok((
-            Self {
-                base,
-                applied,
-                unet,
-            },
-            coverage,
-        ))
+        Ok((Self { base, applied, unet }, coverage))
     }
 }
 
@@ -120,11 +113,7 @@ impl AdaptedText {
         applied.push(Applied { adapter, options });
         let mut text = self.base.as_ref().clone();
         let mut coverages = Vec::new();
-        for (index, part) in [Part::Text, Part::Text2]
-            .into_iter()
-            .take(encoders)
-            .enumerate()
-        {
+        for (index, part) in [Part::Text, Part::Text2].into_iter().take(encoders).enumerate() {
             let base = self.base.encoders()[index].model.tensors();
             let (changed, coverage) = adapt_text(part, base, &applied)?;
             if !changed.is_empty() {

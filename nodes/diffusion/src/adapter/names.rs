@@ -170,9 +170,7 @@ impl From<&UnetConfig> for UnetLayout {
     fn from(config: &UnetConfig) -> Self {
         let blocks = config.block_out_channels.len();
         let layers: Vec<usize> = (0..blocks).map(|i| config.layers_per_block.at(i)).collect();
-        let attention = |types: &[String]| -> Vec<bool> {
-            types.iter().map(|t| t.starts_with("CrossAttn")).collect()
-        };
+        let attention = |types: &[String]| -> Vec<bool> { types.iter().map(|t| t.starts_with("CrossAttn")).collect() };
         Self::new(
             &layers,
             &attention(&config.down_block_types),
@@ -213,41 +211,25 @@ impl UnetLayout {
         match (segments[0], segments.get(1).copied()) {
             ("conv_in", None) => Some("input_blocks.0.0".into()),
             ("conv_out", None) => Some("out.2".into()),
-            ("time_embedding", Some(linear)) => {
-                Some(format!("time_embed.{}", linear_to_index(linear)?))
-            }
-            ("add_embedding", Some(linear)) => {
-                Some(format!("label_emb.0.{}", linear_to_index(linear)?))
-            }
+            ("time_embedding", Some(linear)) => Some(format!("time_embed.{}", linear_to_index(linear)?)),
+            ("add_embedding", Some(linear)) => Some(format!("label_emb.0.{}", linear_to_index(linear)?)),
             ("mid_block", Some("resnets")) => {
                 let index = [0, 2].get(number(2)?).copied()?;
-                Some(format!(
-                    "middle_block.{index}.{}",
-                    resnet_to_sgm(&tail(3)?)?
-                ))
+                Some(format!("middle_block.{index}.{}", resnet_to_sgm(&tail(3)?)?))
             }
-            ("mid_block", Some("attentions")) if number(2)? == 0 => {
-                Some(format!("middle_block.1.{}", tail(3)?))
-            }
+            ("mid_block", Some("attentions")) if number(2)? == 0 => Some(format!("middle_block.1.{}", tail(3)?)),
             ("down_blocks", Some(_)) => {
                 let (block, layer) = (number(1)?, number(3)?);
                 let layers = self.down.get(block)?.layers;
-                let start: usize = 1 + self.down[..block]
-                    .iter()
-                    .map(|b| b.layers + 1)
-                    .sum::<usize>();
+                let start: usize = 1 + self.down[..block].iter().map(|b| b.layers + 1).sum::<usize>();
                 match segments[2] {
                     "resnets" if layer < layers => Some(format!(
                         "input_blocks.{}.0.{}",
                         start + layer,
                         resnet_to_sgm(&tail(4)?)?
                     )),
-                    "attentions" if layer < layers => {
-                        Some(format!("input_blocks.{}.1.{}", start + layer, tail(4)?))
-                    }
-                    "downsamplers" if tail(4)? == "conv" => {
-                        Some(format!("input_blocks.{}.0.op", start + layers))
-                    }
+                    "attentions" if layer < layers => Some(format!("input_blocks.{}.1.{}", start + layer, tail(4)?)),
+                    "downsamplers" if tail(4)? == "conv" => Some(format!("input_blocks.{}.0.op", start + layers)),
                     _ => None,
                 }
             }
@@ -261,9 +243,7 @@ impl UnetLayout {
                         start + layer,
                         resnet_to_sgm(&tail(4)?)?
                     )),
-                    "attentions" if layer < layers => {
-                        Some(format!("output_blocks.{}.1.{}", start + layer, tail(4)?))
-                    }
+                    "attentions" if layer < layers => Some(format!("output_blocks.{}.1.{}", start + layer, tail(4)?)),
                     "upsamplers" if tail(4)? == "conv" => Some(format!(
                         "output_blocks.{}.{}.conv",
                         start + layers - 1,
@@ -285,19 +265,11 @@ impl UnetLayout {
             "out" if path == "out.2" => Some("conv_out".into()),
             "input_blocks" if path == "input_blocks.0.0" => Some("conv_in".into()),
             "time_embed" => Some(format!("time_embedding.{}", index_to_linear(number(1)?)?)),
-            "label_emb" if number(1)? == 0 => {
-                Some(format!("add_embedding.{}", index_to_linear(number(2)?)?))
-            }
+            "label_emb" if number(1)? == 0 => Some(format!("add_embedding.{}", index_to_linear(number(2)?)?)),
             "middle_block" => match number(1)? {
                 1 => Some(format!("mid_block.attentions.0.{}", tail(2)?)),
-                0 => Some(format!(
-                    "mid_block.resnets.0.{}",
-                    resnet_from_sgm(&tail(2)?)?
-                )),
-                2 => Some(format!(
-                    "mid_block.resnets.1.{}",
-                    resnet_from_sgm(&tail(2)?)?
-                )),
+                0 => Some(format!("mid_block.resnets.0.{}", resnet_from_sgm(&tail(2)?)?)),
+                2 => Some(format!("mid_block.resnets.1.{}", resnet_from_sgm(&tail(2)?)?)),
                 _ => None,
             },
             "input_blocks" => {
@@ -307,12 +279,7 @@ impl UnetLayout {
                         return Some(format!("down_blocks.{block}.downsamplers.0.conv"));
                     }
                     if index < *layers {
-                        return layer_from_sgm(
-                            &format!("down_blocks.{block}"),
-                            index,
-                            slot,
-                            &tail(3)?,
-                        );
+                        return layer_from_sgm(&format!("down_blocks.{block}"), index, slot, &tail(3)?);
                     }
                     index = index.checked_sub(layers + 1)?;
                 }
@@ -322,18 +289,10 @@ impl UnetLayout {
                 let (mut index, slot) = (number(1)?, number(2)?);
                 for (block, Block { layers, attention }) in self.up.iter().enumerate() {
                     if index < *layers {
-                        if index + 1 == *layers
-                            && slot == 1 + usize::from(*attention)
-                            && tail(3)? == "conv"
-                        {
+                        if index + 1 == *layers && slot == 1 + usize::from(*attention) && tail(3)? == "conv" {
                             return Some(format!("up_blocks.{block}.upsamplers.0.conv"));
                         }
-                        return layer_from_sgm(
-                            &format!("up_blocks.{block}"),
-                            index,
-                            slot,
-                            &tail(3)?,
-                        );
+                        return layer_from_sgm(&format!("up_blocks.{block}"), index, slot, &tail(3)?);
                     }
                     index -= layers;
                 }
@@ -361,10 +320,7 @@ impl UnetLayout {
 
 fn layer_from_sgm(block: &str, index: usize, slot: usize, tail: &str) -> Option<String> {
     match slot {
-        0 => Some(format!(
-            "{block}.resnets.{index}.{}",
-            resnet_from_sgm(tail)?
-        )),
+        0 => Some(format!("{block}.resnets.{index}.{}", resnet_from_sgm(tail)?)),
         1 => Some(format!("{block}.attentions.{index}.{tail}")),
         _ => None,
     }
@@ -403,20 +359,11 @@ fn index_to_linear(index: usize) -> Option<&'static str> {
 
 /// The block a module belongs to, for reports: `down_blocks.1`, `mid_block`, `conv_in`, …
 pub fn block_of(path: &str) -> &str {
-    let numbered = [
-        "down_blocks.",
-        "up_blocks.",
-        "input_blocks.",
-        "output_blocks.",
-    ];
+    let numbered = ["down_blocks.", "up_blocks.", "input_blocks.", "output_blocks."];
     let from = match numbered.iter().find(|p| path.starts_with(**p)) {
         Some(prefix) => prefix.len(),
-        None if path.starts_with("text_model.encoder.layers.") => {
-            "text_model.encoder.layers.".len()
-        }
+        None if path.starts_with("text_model.encoder.layers.") => "text_model.encoder.layers.".len(),
         None => 0,
     };
-    path[from..]
-        .find('.')
-        .map_or(path, |dot| &path[..from + dot])
+    path[from..].find('.').map_or(path, |dot| &path[..from + dot])
 }

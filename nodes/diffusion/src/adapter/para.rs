@@ -70,10 +70,7 @@ pub fn column_tolerance(precision: DType) -> f64 {
 /// The orthonormal columns of one stored matrix.
 fn orthonormal(tensor: &Tensor, precision: DType) -> Result<Tensor> {
     let &[rows, columns] = tensor.dims() else {
-        bail!(
-            "the matrix has shape {:?}, expected (d_out, rank)",
-            tensor.dims()
-        );
+        bail!("the matrix has shape {:?}, expected (d_out, rank)", tensor.dims());
     };
     if columns > rows {
         bail!("the matrix has shape ({rows}, {columns}): rank {columns} is more than its {rows} rows"; help: "the file may be transposed or damaged");
@@ -89,9 +86,7 @@ fn orthonormal(tensor: &Tensor, precision: DType) -> Result<Tensor> {
     }
     let limit = if dtype == DType::F64 { 1e-13 } else { 1e-6 };
     if linalg::orthonormality_error(&stored) < limit {
-        return Ok(tensor
-            .to_dtype(dtype)?
-            .to_device(&sdk::candle_core::Device::Cpu)?);
+        return Ok(tensor.to_dtype(dtype)?.to_device(&sdk::candle_core::Device::Cpu)?);
     }
     let q = linalg::orthonormal_basis(&stored, column_tolerance(precision))?;
     linalg::tensor(&q, dtype)
@@ -127,21 +122,13 @@ pub fn reduce(w: &Tensor, q: &Tensor, strength: f64) -> Result<Tensor> {
     let q = q.to_dtype(work)?.to_device(w.device())?;
     let inside = q.matmul(&q.t()?.contiguous()?.matmul(&flat)?)?;
     // Without the product at full strength: `W − Q(QᵀW)` is then what an exported LoRA computes, bit for bit.
-    let removed = if strength == 1.0 {
-        inside
-    } else {
-        (inside * strength)?
-    };
+    let removed = if strength == 1.0 { inside } else { (inside * strength)? };
     Ok((flat - removed)?.reshape(w.shape())?.to_dtype(w.dtype())?)
 }
 
 /// f64 stays f64; everything else is computed in f32.
 pub(crate) fn working_dtype(dtype: DType) -> DType {
-    if dtype == DType::F64 {
-        DType::F64
-    } else {
-        DType::F32
-    }
+    if dtype == DType::F64 { DType::F64 } else { DType::F32 }
 }
 
 /// The output-side form: `y − s·Q(Qᵀy)`, where `y` is W·x *without the bias*: (…, d_out), or (n, c_out, h, w)
@@ -149,12 +136,7 @@ pub(crate) fn working_dtype(dtype: DType) -> DType {
 ///
 /// # Errors
 /// Shapes that do not fit.
-pub fn project_output(
-    y: &Tensor,
-    q: &Tensor,
-    strength: f64,
-    channels_second: bool,
-) -> Result<Tensor> {
+pub fn project_output(y: &Tensor, q: &Tensor, strength: f64, channels_second: bool) -> Result<Tensor> {
     let q = q.to_dtype(y.dtype())?;
     let qt = q.t()?.contiguous()?;
     if channels_second {

@@ -45,11 +45,7 @@ fn split(name: &str) -> Option<(String, bool)> {
         None => (name.strip_suffix("_lora.up.weight")?, false),
     };
     let (owner, projection) = head.split_once(".processor.")?;
-    let projection = if projection == "to_out" {
-        "to_out.0"
-    } else {
-        projection
-    };
+    let projection = if projection == "to_out" { "to_out.0" } else { projection };
     Some((format!("{owner}.{projection}"), down))
 }
 
@@ -124,10 +120,7 @@ fn lora(content: &Content, config: Option<&Value>) -> Result<Lora> {
     let mut alphas = BTreeMap::new();
     for (name, tensor) in &content.tensors {
         if let Some(path) = name.strip_suffix(".alpha") {
-            alphas.insert(
-                module(path, text),
-                kohya::scalar(tensor).context(|| name.clone())?,
-            );
+            alphas.insert(module(path, text), kohya::scalar(tensor).context(|| name.clone())?);
             continue;
         }
         let Some((path, down)) = split(name) else {
@@ -146,9 +139,7 @@ fn lora(content: &Content, config: Option<&Value>) -> Result<Lora> {
         let rank = down.dims().first().copied().unwrap_or(0);
         let alpha = match alphas.remove(&name) {
             Some(alpha) => Some(alpha),
-            None => scales
-                .alpha(&name, rank)
-                .context(|| format!("module {name}"))?,
+            None => scales.alpha(&name, rank).context(|| format!("module {name}"))?,
         };
         let built = LoraModule::new(down, up, None, alpha).context(|| format!("module {name}"))?;
         modules.insert(name, built);

@@ -92,10 +92,7 @@ fn in_universe(path: &str) -> bool {
         .iter()
         .any(|name| path.ends_with(&format!(".{name}")))
         && path.contains(".resnets.");
-    attention
-        || resnet
-        || path.ends_with(".downsamplers.0.conv")
-        || path.ends_with(".upsamplers.0.conv")
+    attention || resnet || path.ends_with(".downsamplers.0.conv") || path.ends_with(".upsamplers.0.conv")
 }
 
 impl fmt::Display for Subset {
@@ -108,13 +105,10 @@ impl FromStr for Subset {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|s| s.name().eq_ignore_ascii_case(text));
+        let found = Self::ALL.into_iter().find(|s| s.name().eq_ignore_ascii_case(text));
         found.ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|s| s.name()).collect();
-            Error::msg(format!("there is no subset {text:?}"))
-                .help(format!("choose one of {}", names.join(", ")))
+            Error::msg(format!("there is no subset {text:?}")).help(format!("choose one of {}", names.join(", ")))
         })
     }
 }

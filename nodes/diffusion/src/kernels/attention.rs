@@ -6,10 +6,7 @@
 mod softmax;
 
 use self::softmax::{resoften, slope, soften, transpose};
-use super::{
-    Matrix, SMALL_PRODUCT, Shared, buffer, filled, gradient, product, product_into, spread,
-    with_scratch,
-};
+use super::{Matrix, SMALL_PRODUCT, Shared, buffer, filled, gradient, product, product_into, spread, with_scratch};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::current_num_threads;
 use std::mem::MaybeUninit;
@@ -20,13 +17,7 @@ use std::sync::OnceLock;
 const TILE: (usize, usize) = (128, 512);
 
 /// As [`crate::ops::attention`] defines it: (n, heads, l, d), in f32, with a mask of (l, s).
-pub(crate) fn attention(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    scale: f64,
-    mask: Option<&Tensor>,
-) -> Result<Tensor> {
+pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64, mask: Option<&Tensor>) -> Result<Tensor> {
     let (n, heads, l, d) = q.dims4()?;
     let op = Attention::new([n, heads, l, k.dim(2)?, d], scale, mask, false)?;
     let packed = |t: &Tensor| {
@@ -37,9 +28,7 @@ pub(crate) fn attention(
         }
     };
     // The output lies in memory as (n, l, heads, d), which is how every caller wants to flatten it.
-    packed(q)?
-        .apply_op3(&packed(k)?, &packed(v)?, op)?
-        .transpose(1, 2)
+    packed(q)?.apply_op3(&packed(k)?, &packed(v)?, op)?.transpose(1, 2)
 }
 
 /// As [`crate::ops::attention_heads`] defines it: (n, l, heads · d), in f32, with a mask of (l, s).
@@ -98,11 +87,7 @@ impl<'a> Heads<'a> {
     /// The (rows, d) matrix of one head, from a row on.
     fn rows(self, image: usize, head: usize, row: usize) -> Matrix<'a> {
         let [images, heads, rows] = self.steps;
-        Matrix::new(
-            &self.data[image * images + head * heads + row * rows..],
-            rows,
-            1,
-        )
+        Matrix::new(&self.data[image * images + head * heads + row * rows..], rows, 1)
     }
 }
 
@@ -134,14 +119,8 @@ impl CustomOp3 for Attention {
         v: &CpuStorage,
         lv: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let view = |t, layout| {
-            Ok::<_, candle_core::Error>(Heads::new(
-                CpuStorage::as_slice(t)?,
-                layout,
-                self.flat,
-                self.d,
-            ))
-        };
+        let view =
+            |t, layout| Ok::<_, candle_core::Error>(Heads::new(CpuStorage::as_slice(t)?, layout, self.flat, self.d));
         let (out, totals) = self.forward(view(q, lq)?, view(k, lk)?, view(v, lv)?);
         self.totals.get_or_init(|| totals);
         let (n, heads, l, d) = (self.n, self.heads, self.l, self.d);
@@ -179,9 +158,7 @@ impl CustomOp3 for Attention {
         }
         let wanted = [q.track_op(), k.track_op(), v.track_op()];
         let [dq, dk, dv] = self.backward(views, totals, wanted);
-        let tensor = |of: &Tensor, values: Option<Vec<f32>>| {
-            values.map(|values| gradient(of, values)).transpose()
-        };
+        let tensor = |of: &Tensor, values: Option<Vec<f32>>| values.map(|values| gradient(of, values)).transpose();
         Ok((tensor(q, dq)?, tensor(k, dk)?, tensor(v, dv)?))
     }
 }
@@ -238,26 +215,9 @@ impl Attention {
     }
 
     /// Scores of a tile, scaled and masked, into `scores` (queries, keys). `columns` holds the keys as (d, s).
-    fn scores(
-        &self,
-        q: Matrix<'_>,
-        columns: &[f32],
-        queries: Range<usize>,
-        keys: Range<usize>,
-        scores: &mut [f32],
-    ) {
-        let (size, columns) = (
-            (queries.len(), keys.len(), self.d),
-            Matrix::new(columns, self.s, 1),
-        );
-        product_into(
-            size,
-            scores,
-            false,
-            q,
-            columns.from(0, keys.start),
-            self.scale,
-        );
+    fn scores(&self, q: Matrix<'_>, columns: &[f32], queries: Range<usize>, keys: Range<usize>, scores: &mut [f32]) {
+        let (size, columns) = ((queries.len(), keys.len(), self.d), Matrix::new(columns, self.s, 1));
+        product_into(size, scores, false, q, columns.from(0, keys.start), self.scale);
         if let Some(mask) = &self.mask {
             for (row, query) in scores.chunks_exact_mut(keys.len()).zip(queries) {
                 for (score, mask) in row.iter_mut().zip(&mask[query * self.s + keys.start..]) {
@@ -304,8 +264,7 @@ impl Attention {
                                 &mut []
                             };
                             soften(scores, tops, sums, begun);
-                            let (size, v) =
-                                ((rows, d, keys.len()), v.rows(image, head, keys.start));
+                            let (size, v) = ((rows, d, keys.len()), v.rows(image, head, keys.start));
                             let weights = Matrix::new(scores, keys.len(), 1);
                             product_into(size, result, keys.start > 0, weights, v, 1.0);
                         });
@@ -330,12 +289,7 @@ impl Attention {
     }
 
     /// Gradients of q, k and v as far as they are wanted, each in the shape of its operand.
-    fn backward(
-        &self,
-        views: [Heads<'_>; 5],
-        totals: &[f32],
-        wanted: [bool; 3],
-    ) -> [Option<Vec<f32>>; 3] {
+    fn backward(&self, views: [Heads<'_>; 5], totals: &[f32], wanted: [bool; 3]) -> [Option<Vec<f32>>; 3] {
         let [q, k, v, out, dout] = views;
         let (d, s, share) = (self.d, self.s, self.share());
         let shares = self.l.div_ceil(share);
@@ -348,11 +302,7 @@ impl Attention {
             data: Shared::of(data),
             steps: self.steps(rows, self.flat),
         };
-        let (to_q, to_k, to_v) = (
-            target(&mut dq, self.l),
-            target(&mut dk, s),
-            target(&mut dv, s),
-        );
+        let (to_q, to_k, to_v) = (target(&mut dq, self.l), target(&mut dk, s), target(&mut dv, s));
         let (key_stride, query_stride) = (to_k.steps[2], to_q.steps[2]);
         spread(self.n * self.heads * shares, self.parallel(), |task| {
             let (pair, part) = (task / shares, task % shares);
@@ -375,10 +325,7 @@ impl Attention {
                         dout.rows(image, head, start),
                     );
                     for (i, dot) in dots[..rows].iter_mut().enumerate() {
-                        let (a, b) = (
-                            &out.data[i * out.rows..][..d],
-                            &dout.data[i * dout.rows..][..d],
-                        );
+                        let (a, b) = (&out.data[i * out.rows..][..d], &dout.data[i * dout.rows..][..d]);
                         *dot = a.iter().zip(b).map(|(a, b)| a * b).sum();
                     }
                     let totals = &totals[pair * self.l + start..][..rows];
@@ -407,20 +354,11 @@ impl Attention {
                         product_into((rows, width, d), slopes, false, dout, columns, 1.0);
                         slope(slopes, weights, &dots[..rows]);
                         if wanted[0] {
-                            let (dst, slopes) =
-                                (to_q.at(image, head, start), Matrix::new(slopes, width, 1));
+                            let (dst, slopes) = (to_q.at(image, head, start), Matrix::new(slopes, width, 1));
                             let keys = k.rows(image, head, keys.start);
                             // SAFETY: the rows of these queries and this head belong to this task alone.
                             unsafe {
-                                product(
-                                    (rows, d, width),
-                                    dst,
-                                    query_stride,
-                                    later,
-                                    slopes,
-                                    keys,
-                                    self.scale,
-                                );
+                                product((rows, d, width), dst, query_stride, later, slopes, keys, self.scale);
                             };
                         }
                         if wanted[1] {
@@ -479,17 +417,11 @@ mod tests {
                 vec![n, heads, rows, d]
             }
         };
-        [
-            noise(&shape(l), 1),
-            noise(&shape(s), 2),
-            noise(&shape(s), 3),
-        ]
+        [noise(&shape(l), 1), noise(&shape(s), 2), noise(&shape(s), 3)]
     }
 
     fn mask(l: usize, s: usize, below: f32) -> Tensor {
-        let values: Vec<f32> = (0..l * s)
-            .map(|i| if i % s > i / s { below } else { 0.0 })
-            .collect();
+        let values: Vec<f32> = (0..l * s).map(|i| if i % s > i / s { below } else { 0.0 }).collect();
         Tensor::from_vec(values, (l, s), &Device::Cpu).unwrap()
     }
 
@@ -500,8 +432,7 @@ mod tests {
                 .transpose(1, 2)?
                 .contiguous()
         };
-        let out =
-            composite::attention(&split(&t[0])?, &split(&t[1])?, &split(&t[2])?, scale, mask)?;
+        let out = composite::attention(&split(&t[0])?, &split(&t[1])?, &split(&t[2])?, scale, mask)?;
         out.transpose(1, 2)?.flatten_from(2)
     }
 
@@ -579,11 +510,7 @@ mod tests {
             noise(&[2, 3, 8, 11], 3),
         ];
         let view = |t: &[Tensor]| {
-            Ok::<_, candle_core::Error>((
-                t[0].transpose(1, 2)?,
-                t[1].transpose(1, 2)?,
-                t[2].transpose(2, 3)?,
-            ))
+            Ok::<_, candle_core::Error>((t[0].transpose(1, 2)?, t[1].transpose(1, 2)?, t[2].transpose(2, 3)?))
         };
         check(
             "transposed",

@@ -4,13 +4,7 @@
 use candle_core::{D, Device, Result, Tensor};
 
 /// See [`crate::ops::conv2d`].
-pub(crate) fn conv2d(
-    x: &Tensor,
-    w: &Tensor,
-    b: Option<&Tensor>,
-    stride: usize,
-    padding: usize,
-) -> Result<Tensor> {
+pub(crate) fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding: usize) -> Result<Tensor> {
     let (_, _, h, width) = x.dims4()?;
     let (_, _, kh, kw) = w.dims4()?;
     // Candle takes the padding of the gradient from the height alone: wrong where the width leaves another rest.
@@ -18,8 +12,7 @@ pub(crate) fn conv2d(
     let y = if uneven && (x.track_op() || w.track_op()) {
         gathered_conv2d(x, w, stride, padding)?
     } else {
-        x.contiguous()?
-            .conv2d(&w.contiguous()?, padding, stride, 1, 1)?
+        x.contiguous()?.conv2d(&w.contiguous()?, padding, stride, 1, 1)?
     };
     match b {
         Some(b) => y.broadcast_add(&b.reshape((1, (), 1, 1))?),
@@ -28,12 +21,7 @@ pub(crate) fn conv2d(
 }
 
 /// Convolution as a gather of patches and one product, whose gradients are right for every shape.
-pub(crate) fn gathered_conv2d(
-    x: &Tensor,
-    w: &Tensor,
-    stride: usize,
-    padding: usize,
-) -> Result<Tensor> {
+pub(crate) fn gathered_conv2d(x: &Tensor, w: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
     let padded = x
         .pad_with_zeros(2, padding, padding)?
         .pad_with_zeros(3, padding, padding)?;
@@ -47,9 +35,7 @@ pub(crate) fn gathered_conv2d(
         }
     }
     let indices = Tensor::new(indices, x.device())?;
-    let patches = padded
-        .reshape((n, ci, h * width))?
-        .index_select(&indices, 2)?;
+    let patches = padded.reshape((n, ci, h * width))?.index_select(&indices, 2)?;
     let patches = patches.reshape((n, ci * kh * kw, oh * ow))?;
     w.reshape((co, ci * kh * kw))?
         .broadcast_matmul(&patches)?
@@ -101,13 +87,7 @@ pub(crate) fn layer_norm(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result
 }
 
 /// See [`crate::ops::attention`].
-pub(crate) fn attention(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    scale: f64,
-    mask: Option<&Tensor>,
-) -> Result<Tensor> {
+pub(crate) fn attention(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64, mask: Option<&Tensor>) -> Result<Tensor> {
     let scores = (q
         .contiguous()?
         .matmul(&k.transpose(D::Minus2, D::Minus1)?.contiguous()?)?
@@ -145,15 +125,11 @@ pub(crate) fn quick_gelu(x: &Tensor) -> Result<Tensor> {
 pub(crate) fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let (n, c, h, w) = x.dims4()?;
     if height == 2 * h && width == 2 * w {
-        let wide = x
-            .reshape((n, c, h, 1, w, 1))?
-            .broadcast_as((n, c, h, 2, w, 2))?;
+        let wide = x.reshape((n, c, h, 1, w, 1))?.broadcast_as((n, c, h, 2, w, 2))?;
         return wide.contiguous()?.reshape((n, c, height, width));
     }
     // Not `upsample_nearest2d`: its backward pass overwrites the gradients of other users of `x`.
     let pick = |to, from, device: &Device| Tensor::new(super::upsample::sources(to, from), device);
-    let tall = x
-        .contiguous()?
-        .index_select(&pick(height, h, x.device())?, 2)?;
+    let tall = x.contiguous()?.index_select(&pick(height, h, x.device())?, 2)?;
     tall.index_select(&pick(width, w, x.device())?, 3)
 }

@@ -7,8 +7,7 @@ mod patches;
 
 use super::simd::{sum, vectorised};
 use super::{
-    Matrix, SMALL_PRODUCT, Shared, filled, gradient, product, product_into, spread, values,
-    with_scratch, with_values,
+    Matrix, SMALL_PRODUCT, Shared, filled, gradient, product, product_into, spread, values, with_scratch, with_values,
 };
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::current_num_threads;
@@ -21,13 +20,7 @@ const PATCHES: usize = 3 << 16;
 const NARROW: usize = 64;
 
 /// `x * w + b` as [`crate::ops::conv2d`] defines it, for operands whose shapes fit.
-pub(crate) fn conv2d(
-    x: &Tensor,
-    w: &Tensor,
-    b: Option<&Tensor>,
-    stride: usize,
-    padding: usize,
-) -> Result<Tensor> {
+pub(crate) fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding: usize) -> Result<Tensor> {
     let (n, ci, h, width) = x.dims4()?;
     let (co, _, kh, kw) = w.dims4()?;
     let out = |size: usize, k: usize| (size + 2 * padding - k) / stride + 1;
@@ -72,24 +65,12 @@ impl CustomOp2 for Conv {
         "conv2d"
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        lx: &Layout,
-        w: &CpuStorage,
-        lw: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
         let y = self.forward(values(x, lx)?, values(w, lw)?, None);
         Ok((CpuStorage::F32(y), self.output()))
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         self.backward(x, w, dy)
     }
 }
@@ -122,10 +103,7 @@ impl CustomOp3 for Conv {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (dx, dw) = self.backward(x, w, dy)?;
         let db = match b.track_op() {
-            true => Some(gradient(
-                b,
-                with_values(dy, |dy| Ok(self.bias_gradient(dy)))?,
-            )?),
+            true => Some(gradient(b, with_values(dy, |dy| Ok(self.bias_gradient(dy)))?)?),
             false => None,
         };
         Ok((dx, dw, db))
@@ -162,25 +140,14 @@ impl Conv {
         self.taps() == 1 && self.stride == 1 && self.padding == 0
     }
 
-    fn backward(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn backward(&self, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         with_values(dy, |dy| {
             let dx = match x.track_op() {
-                true => Some(gradient(
-                    x,
-                    with_values(w, |w| Ok(self.input_gradient(w, dy)))?,
-                )?),
+                true => Some(gradient(x, with_values(w, |w| Ok(self.input_gradient(w, dy)))?)?),
                 false => None,
             };
             let dw = match w.track_op() {
-                true => Some(gradient(
-                    w,
-                    with_values(x, |x| Ok(self.weight_gradient(x, dy)))?,
-                )?),
+                true => Some(gradient(w, with_values(x, |x| Ok(self.weight_gradient(x, dy)))?)?),
                 false => None,
             };
             Ok((dx, dw))
@@ -206,30 +173,29 @@ impl Conv {
         let fill = |out: &mut [MaybeUninit<f32>]| {
             let out = Shared::new(out);
             // One tile: channels `rows` at pixels `columns` of image `i`, from the patches of those pixels.
-            let tile =
-                |i: usize, rows: Range<usize>, columns: Range<usize>, patches: Matrix<'_>| {
-                    let start = (i * self.co + rows.start) * pixels + columns.start;
-                    let (height, width) = (rows.len(), columns.len());
-                    // SAFETY: tiles are disjoint parts of the output (n, c_out, pixels), and each is written whole.
-                    unsafe {
-                        if let Some(b) = b {
-                            for (row, &b) in b[rows.clone()].iter().enumerate() {
-                                let row = out.at(start + row * pixels);
-                                (0..width).for_each(|j| row.add(j).write(b));
-                            }
+            let tile = |i: usize, rows: Range<usize>, columns: Range<usize>, patches: Matrix<'_>| {
+                let start = (i * self.co + rows.start) * pixels + columns.start;
+                let (height, width) = (rows.len(), columns.len());
+                // SAFETY: tiles are disjoint parts of the output (n, c_out, pixels), and each is written whole.
+                unsafe {
+                    if let Some(b) = b {
+                        for (row, &b) in b[rows.clone()].iter().enumerate() {
+                            let row = out.at(start + row * pixels);
+                            (0..width).for_each(|j| row.add(j).write(b));
                         }
-                        let size = (height, width, depth);
-                        product(
-                            size,
-                            out.at(start),
-                            pixels,
-                            b.is_some(),
-                            weight.from(rows.start, 0),
-                            patches,
-                            1.0,
-                        );
                     }
-                };
+                    let size = (height, width, depth);
+                    product(
+                        size,
+                        out.at(start),
+                        pixels,
+                        b.is_some(),
+                        weight.from(rows.start, 0),
+                        patches,
+                        1.0,
+                    );
+                }
+            };
             match self.tile() {
                 Some(width) if parallel => {
                     let tiles = pixels.div_ceil(width);
@@ -242,12 +208,7 @@ impl Conv {
                         } else {
                             with_scratch(depth * columns.len(), |patches| {
                                 self.gather(x, 0..self.ci, columns.clone(), patches);
-                                tile(
-                                    i,
-                                    0..self.co,
-                                    columns.clone(),
-                                    Matrix::new(patches, columns.len(), 1),
-                                );
+                                tile(i, 0..self.co, columns.clone(), Matrix::new(patches, columns.len(), 1));
                             });
                         }
                     });
@@ -281,9 +242,7 @@ impl Conv {
                         spread(self.n * self.ci, parallel, |task| {
                             let (i, c) = (task / self.ci, task % self.ci);
                             // SAFETY: the patches of image i and channel c belong to this task alone.
-                            let part = unsafe {
-                                std::slice::from_raw_parts_mut(shared.at(task * channel), channel)
-                            };
+                            let part = unsafe { std::slice::from_raw_parts_mut(shared.at(task * channel), channel) };
                             self.gather(&x[i * image..][..image], c..c + 1, 0..pixels, part);
                         });
                         all(patches);
@@ -300,11 +259,7 @@ impl Conv {
         let (pixels, plane, taps, depth) = (self.pixels(), self.plane(), self.taps(), self.depth());
         let parallel = self.n * self.co * pixels * depth > SMALL_PRODUCT;
         let threads = if parallel { current_num_threads() } else { 1 };
-        let blocks = self
-            .ci
-            .div_ceil(32)
-            .max(threads.div_ceil(self.n))
-            .min(self.ci);
+        let blocks = self.ci.div_ceil(32).max(threads.div_ceil(self.n)).min(self.ci);
         let channels = self.ci.div_ceil(blocks);
         let blocks = self.ci.div_ceil(channels);
         let weight = Matrix::new(w, 1, depth);
@@ -332,8 +287,7 @@ impl Conv {
                 return;
             }
             // SAFETY: as above.
-            let dx =
-                unsafe { std::slice::from_raw_parts_mut(shared.at(start), block.len() * plane) };
+            let dx = unsafe { std::slice::from_raw_parts_mut(shared.at(start), block.len() * plane) };
             let width = (PATCHES / 2 / rows).clamp(NARROW, 512).min(pixels);
             with_scratch(rows * width, |patches| {
                 for start in (0..pixels).step_by(width) {
@@ -349,19 +303,10 @@ impl Conv {
 
     /// `dw`: every task owns some input channels and sums over images and pixels in a fixed order.
     fn weight_gradient(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
-        let (pixels, taps, depth, image) = (
-            self.pixels(),
-            self.taps(),
-            self.depth(),
-            self.ci * self.plane(),
-        );
+        let (pixels, taps, depth, image) = (self.pixels(), self.taps(), self.depth(), self.ci * self.plane());
         let parallel = self.n * self.co * pixels * depth > SMALL_PRODUCT;
         let threads = if parallel { current_num_threads() } else { 1 };
-        let blocks = self
-            .ci
-            .div_ceil(256.max(taps) / taps)
-            .max(2 * threads)
-            .min(self.ci);
+        let blocks = self.ci.div_ceil(256.max(taps) / taps).max(2 * threads).min(self.ci);
         let channels = self.ci.div_ceil(blocks);
         let fill = |out: &mut [MaybeUninit<f32>]| {
             let out = Shared::new(out);
@@ -372,8 +317,7 @@ impl Conv {
                 with_scratch(if self.pointwise() { 0 } else { rows * width }, |patches| {
                     for i in 0..self.n {
                         let x = &x[i * image..][..image];
-                        let dy =
-                            Matrix::new(&dy[i * self.co * pixels..][..self.co * pixels], pixels, 1);
+                        let dy = Matrix::new(&dy[i * self.co * pixels..][..self.co * pixels], pixels, 1);
                         for start in (0..pixels).step_by(width) {
                             let columns = start..(start + width).min(pixels);
                             let size = (self.co, rows, columns.len());
@@ -450,8 +394,7 @@ mod tests {
                 noise(&[co, ci, kh, kw], seed + 1),
                 noise(&[co], seed + 2),
             ];
-            let reference =
-                |t: &[Tensor]| composite::gathered_conv2d(&t[0], &t[1], stride, padding);
+            let reference = |t: &[Tensor]| composite::gathered_conv2d(&t[0], &t[1], stride, padding);
             check(
                 &name,
                 &inputs[..2],
@@ -471,26 +414,17 @@ mod tests {
 
     #[test]
     fn equals_candle_in_the_forward_pass() {
-        for [n, ci, h, w, co, kh, kw, stride, padding] in
-            SHAPES.into_iter().filter(|s| s[5] == s[6])
-        {
+        for [n, ci, h, w, co, kh, kw, stride, padding] in SHAPES.into_iter().filter(|s| s[5] == s[6]) {
             let (x, k) = (noise(&[n, ci, h, w], 1), noise(&[co, ci, kh, kw], 2));
             let want = x.conv2d(&k, padding, stride, 1, 1).unwrap();
-            let (x, k) = (
-                x.to_dtype(DType::F32).unwrap(),
-                k.to_dtype(DType::F32).unwrap(),
-            );
+            let (x, k) = (x.to_dtype(DType::F32).unwrap(), k.to_dtype(DType::F32).unwrap());
             assert!(distance(&conv2d(&x, &k, None, stride, padding).unwrap(), &want) < 2e-6);
         }
     }
 
     #[test]
     fn strided_operands_are_taken_as_they_are_meant() {
-        let inputs = [
-            noise(&[2, 6, 7, 3], 1),
-            noise(&[3, 3, 4, 3], 2),
-            noise(&[4], 3),
-        ];
+        let inputs = [noise(&[2, 6, 7, 3], 1), noise(&[3, 3, 4, 3], 2), noise(&[4], 3)];
         let view = |t: &[Tensor]| -> Result<(Tensor, Tensor)> {
             Ok((t[0].permute((0, 3, 2, 1))?, t[1].permute((2, 1, 0, 3))?))
         };
@@ -503,8 +437,12 @@ mod tests {
             },
             &|t| {
                 let (x, w) = view(t)?;
-                composite::gathered_conv2d(&x.contiguous()?, &w.contiguous()?, 1, 1)?
-                    .broadcast_add(&t[2].reshape((1, (), 1, 1))?)
+                composite::gathered_conv2d(&x.contiguous()?, &w.contiguous()?, 1, 1)?.broadcast_add(&t[2].reshape((
+                    1,
+                    (),
+                    1,
+                    1,
+                ))?)
             },
             2e-6,
         );

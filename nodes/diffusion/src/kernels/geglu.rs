@@ -79,11 +79,7 @@ vectorised! {
 }
 
 /// Runs `f` over runs of `step` elements (rows are not cut), on all threads if there are many.
-fn each_run(
-    out: &mut [MaybeUninit<f32>],
-    step: usize,
-    f: impl Fn(usize, &mut [MaybeUninit<f32>]) + Send + Sync,
-) {
+fn each_run(out: &mut [MaybeUninit<f32>], step: usize, f: impl Fn(usize, &mut [MaybeUninit<f32>]) + Send + Sync) {
     if out.len() > SMALL_LOOP {
         out.par_chunks_mut(step)
             .enumerate()
@@ -150,10 +146,7 @@ impl CustomOp1 for Geglu {
         let half = *last;
         let fill = |out: &mut [MaybeUninit<f32>]| {
             each_run(out, RUN.next_multiple_of(half), |at, out| {
-                for (out, x) in out
-                    .chunks_exact_mut(half)
-                    .zip(x[2 * at..].chunks_exact(2 * half))
-                {
+                for (out, x) in out.chunks_exact_mut(half).zip(x[2 * at..].chunks_exact(2 * half)) {
                     let (values, gates) = x.split_at(half);
                     gated(values, gates, out);
                 }
@@ -172,9 +165,7 @@ impl CustomOp1 for Geglu {
             with_values(dy, |dy| {
                 let fill = |out: &mut [MaybeUninit<f32>]| {
                     each_run(out, RUN.next_multiple_of(2 * half), |at, out| {
-                        let rows = out
-                            .chunks_exact_mut(2 * half)
-                            .zip(x[at..].chunks_exact(2 * half));
+                        let rows = out.chunks_exact_mut(2 * half).zip(x[at..].chunks_exact(2 * half));
                         for ((out, x), dy) in rows.zip(dy[at / 2..].chunks_exact(half)) {
                             let (values, gates) = x.split_at(half);
                             let (to_values, to_gates) = out.split_at_mut(half);

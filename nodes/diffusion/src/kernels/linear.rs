@@ -36,24 +36,12 @@ impl CustomOp2 for Linear {
         "linear"
     }
 
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        lx: &Layout,
-        w: &CpuStorage,
-        lw: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout, w: &CpuStorage, lw: &Layout) -> Result<(CpuStorage, Shape)> {
         let y = self.forward(values(x, lx)?, values(w, lw)?, None);
         Ok((CpuStorage::F32(y), self.output.clone()))
     }
 
-    fn bwd(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        _: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         self.backward(x, w, dy)
     }
 }
@@ -86,10 +74,7 @@ impl CustomOp3 for Linear {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (dx, dw) = self.backward(x, w, dy)?;
         let db = match b.track_op() {
-            true => Some(gradient(
-                b,
-                with_values(dy, |dy| Ok(column_sums(dy, self.d_out)))?,
-            )?),
+            true => Some(gradient(b, with_values(dy, |dy| Ok(column_sums(dy, self.d_out)))?)?),
             false => None,
         };
         Ok((dx, dw, db))
@@ -113,12 +98,7 @@ impl Linear {
         }
     }
 
-    fn backward(
-        &self,
-        x: &Tensor,
-        w: &Tensor,
-        dy: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn backward(&self, x: &Tensor, w: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (rows, d_in, d_out) = (self.rows, self.d_in, self.d_out);
         with_values(dy, |dy| {
             let dx = match x.track_op() {
@@ -194,31 +174,15 @@ mod tests {
             ];
             let name = format!("{shape:?} to {d_out}");
             let plain = |t: &[Tensor]| composite::linear(&t[0], &t[1], None);
-            check(
-                &name,
-                &inputs[..2],
-                &|t| linear(&t[0], &t[1], None),
-                &plain,
-                2e-6,
-            );
+            check(&name, &inputs[..2], &|t| linear(&t[0], &t[1], None), &plain, 2e-6);
             let biased = |t: &[Tensor]| composite::linear(&t[0], &t[1], Some(&t[2]));
-            check(
-                &name,
-                &inputs,
-                &|t| linear(&t[0], &t[1], Some(&t[2])),
-                &biased,
-                2e-6,
-            );
+            check(&name, &inputs, &|t| linear(&t[0], &t[1], Some(&t[2])), &biased, 2e-6);
         }
     }
 
     #[test]
     fn strided_operands_are_taken_as_they_are_meant() {
-        let inputs = [
-            noise(&[2, 12, 3, 5], 1),
-            noise(&[12, 20], 2),
-            noise(&[20], 3),
-        ];
+        let inputs = [noise(&[2, 12, 3, 5], 1), noise(&[12, 20], 2), noise(&[20], 3)];
         let x = |t: &[Tensor]| t[0].flatten_from(2)?.transpose(1, 2);
         check(
             "transposed",

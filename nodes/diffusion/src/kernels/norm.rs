@@ -7,14 +7,7 @@ use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 /// As [`crate::ops::group_norm`] defines it, for operands whose shapes fit.
-pub(crate) fn group_norm(
-    x: &Tensor,
-    groups: usize,
-    w: &Tensor,
-    b: &Tensor,
-    eps: f64,
-    silu: bool,
-) -> Result<Tensor> {
+pub(crate) fn group_norm(x: &Tensor, groups: usize, w: &Tensor, b: &Tensor, eps: f64, silu: bool) -> Result<Tensor> {
     let (n, c, h, width) = x.dims4()?;
     let op = GroupNorm {
         n,
@@ -25,16 +18,14 @@ pub(crate) fn group_norm(
         silu,
         moments: OnceLock::new(),
     };
-    x.contiguous()?
-        .apply_op3(&w.contiguous()?, &b.contiguous()?, op)
+    x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, op)
 }
 
 /// As [`crate::ops::layer_norm`] defines it, for operands whose shapes fit.
 pub(crate) fn layer_norm(x: &Tensor, w: &Tensor, b: &Tensor, eps: f64) -> Result<Tensor> {
     let width = x.dim(D::Minus1)?;
     let op = LayerNorm { width, eps };
-    x.contiguous()?
-        .apply_op3(&w.contiguous()?, &b.contiguous()?, op)
+    x.contiguous()?.apply_op3(&w.contiguous()?, &b.contiguous()?, op)
 }
 
 /// Mean and reciprocal standard deviation.
@@ -99,10 +90,7 @@ impl CustomOp3 for GroupNorm {
         let fill = |out: &mut [MaybeUninit<f32>]| {
             let out = Shared::new(out);
             spread(self.n * self.groups, parallel, |task| {
-                for (i, x) in x[task * block..][..block]
-                    .chunks_exact(self.pixels)
-                    .enumerate()
-                {
+                for (i, x) in x[task * block..][..block].chunks_exact(self.pixels).enumerate() {
                     let c = self.channel(task, i);
                     // SAFETY: this plane belongs to this task alone.
                     let out = unsafe { plane(out, task * block + i * self.pixels, self.pixels) };
@@ -127,28 +115,16 @@ impl CustomOp3 for GroupNorm {
         let wanted = x.track_op();
         let (dx, sums) = with_values(x, |x| {
             with_values(dy, |dy| {
-                with_values(w, |w| {
-                    with_values(b, |b| Ok(self.backward(x, dy, w, b, wanted)))
-                })
+                with_values(w, |w| with_values(b, |b| Ok(self.backward(x, dy, w, b, wanted))))
             })
         })?;
         let total = |pick: fn(&(f64, f64)) -> f64| -> Vec<f32> {
-            let of = |c: usize| {
-                (0..self.n)
-                    .map(|i| pick(&sums[i * self.channels + c]))
-                    .sum::<f64>() as f32
-            };
+            let of = |c: usize| (0..self.n).map(|i| pick(&sums[i * self.channels + c])).sum::<f64>() as f32;
             (0..self.channels).map(of).collect()
         };
         let dx = dx.map(|dx| gradient(x, dx)).transpose()?;
-        let dw = w
-            .track_op()
-            .then(|| gradient(w, total(|s| s.1)))
-            .transpose()?;
-        let db = b
-            .track_op()
-            .then(|| gradient(b, total(|s| s.0)))
-            .transpose()?;
+        let dw = w.track_op().then(|| gradient(w, total(|s| s.1))).transpose()?;
+        let db = b.track_op().then(|| gradient(b, total(|s| s.0))).transpose()?;
         Ok((dx, dw, db))
     }
 }
@@ -168,8 +144,7 @@ impl GroupNorm {
         let mut moments = vec![Moments::default(); self.n * self.groups];
         let cells: Vec<OnceLock<Moments>> = moments.iter().map(|_| OnceLock::new()).collect();
         spread(cells.len(), x.len() > SMALL_LOOP, |task| {
-            cells[task]
-                .get_or_init(|| measure(&x[task * self.block()..][..self.block()], self.eps));
+            cells[task].get_or_init(|| measure(&x[task * self.block()..][..self.block()], self.eps));
         });
         for (to, cell) in moments.iter_mut().zip(cells) {
             *to = cell.into_inner().unwrap_or_default();
@@ -196,8 +171,7 @@ impl GroupNorm {
             }
         };
         let per_group = self.channels / self.groups;
-        let cells: Vec<OnceLock<Vec<(f64, f64)>>> =
-            (0..self.n * self.groups).map(|_| OnceLock::new()).collect();
+        let cells: Vec<OnceLock<Vec<(f64, f64)>>> = (0..self.n * self.groups).map(|_| OnceLock::new()).collect();
         let work = |task: usize, out: Option<Shared>| {
             let (x, dy) = (&x[task * block..][..block], &dy[task * block..][..block]);
             let planes = || {
@@ -343,20 +317,11 @@ impl CustomOp3 for LayerNorm {
             spread(x.len().div_ceil(block), x.len() > SMALL_LOOP, |task| {
                 let x = &x[task * block..x.len().min((task + 1) * block)];
                 // SAFETY: these rows belong to this task alone.
-                normalise_rows(
-                    x,
-                    unsafe { plane(out, task * block, x.len()) },
-                    w,
-                    b,
-                    self.eps,
-                );
+                normalise_rows(x, unsafe { plane(out, task * block, x.len()) }, w, b, self.eps);
             });
         };
         // SAFETY: the blocks cover the output, and `normalise_rows` writes each row whole.
-        Ok((
-            CpuStorage::F32(unsafe { filled(x.len(), fill) }),
-            lx.shape().clone(),
-        ))
+        Ok((CpuStorage::F32(unsafe { filled(x.len(), fill) }), lx.shape().clone()))
     }
 
     fn bwd(
@@ -369,9 +334,7 @@ impl CustomOp3 for LayerNorm {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (wanted, affine) = (x.track_op(), w.track_op() || b.track_op());
         let (dx, dw, db) = with_values(x, |x| {
-            with_values(dy, |dy| {
-                with_values(w, |w| Ok(self.backward(x, dy, w, wanted, affine)))
-            })
+            with_values(dy, |dy| with_values(w, |w| Ok(self.backward(x, dy, w, wanted, affine))))
         })?;
         let dx = dx.map(|dx| gradient(x, dx)).transpose()?;
         let dw = w.track_op().then(|| gradient(w, dw)).transpose()?;
@@ -400,19 +363,12 @@ impl LayerNorm {
             let (x, dy) = (&x[rows.clone()], &dy[rows.clone()]);
             if affine {
                 // SAFETY: this part of the sums belongs to this task alone.
-                let sums =
-                    unsafe { std::slice::from_raw_parts_mut(sums.at(task * 2 * width), 2 * width) };
+                let sums = unsafe { std::slice::from_raw_parts_mut(sums.at(task * 2 * width), 2 * width) };
                 row_sums(x, dy, sums, self.eps);
             }
             if let Some(out) = out {
                 // SAFETY: these rows belong to this task alone.
-                row_gradients(
-                    x,
-                    dy,
-                    unsafe { plane(out, rows.start, x.len()) },
-                    w,
-                    self.eps,
-                );
+                row_gradients(x, dy, unsafe { plane(out, rows.start, x.len()) }, w, self.eps);
             }
         };
         let dx = if wanted {
@@ -429,10 +385,7 @@ impl LayerNorm {
         };
         let mut total = vec![0f64; if affine { 2 * width } else { 0 }];
         for block in partial.chunks_exact(2 * width) {
-            total
-                .iter_mut()
-                .zip(block)
-                .for_each(|(sum, &v)| *sum += f64::from(v));
+            total.iter_mut().zip(block).for_each(|(sum, &v)| *sum += f64::from(v));
         }
         let mut dw: Vec<f32> = total.into_iter().map(|v| v as f32).collect();
         let db = dw.split_off(dw.len() / 2);
@@ -520,20 +473,10 @@ mod tests {
 
     #[test]
     fn layer_norm_equals_the_composite() {
-        let shapes: [&[usize]; 5] = [
-            &[1, 3],
-            &[5, 33],
-            &[2, 77, 64],
-            &[3, 130, 96],
-            &[2, 3, 4, 320],
-        ];
+        let shapes: [&[usize]; 5] = [&[1, 3], &[5, 33], &[2, 77, 64], &[3, 130, 96], &[2, 3, 4, 320]];
         for (seed, shape) in shapes.into_iter().enumerate() {
             let (seed, d) = (seed as u64 * 10, shape[shape.len() - 1]);
-            let inputs = [
-                noise(shape, seed),
-                noise(&[d], seed + 1),
-                noise(&[d], seed + 2),
-            ];
+            let inputs = [noise(shape, seed), noise(&[d], seed + 1), noise(&[d], seed + 2)];
             check(
                 &format!("{shape:?}"),
                 &inputs,
@@ -581,8 +524,7 @@ mod tests {
         assert!(
             distance(
                 &y,
-                &composite::group_norm(&double(&x), 2, &double(&w), &double(&b), 1e-5, false)
-                    .unwrap()
+                &composite::group_norm(&double(&x), 2, &double(&w), &double(&b), 1e-5, false).unwrap()
             ) < 2e-6
         );
     }

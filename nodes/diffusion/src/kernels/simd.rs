@@ -211,11 +211,7 @@ mod tests {
             let d = f64::from(x);
             let cdf = 0.5 * (1.0 + erf_f64(d / 2f64.sqrt()));
             let pdf = (-0.5 * d * d).exp() / (2.0 * std::f64::consts::PI).sqrt();
-            assert!(
-                (f64::from(gelu(x)) - d * cdf).abs() < 1e-6,
-                "gelu({x}) = {}",
-                gelu(x)
-            );
+            assert!((f64::from(gelu(x)) - d * cdf).abs() < 1e-6, "gelu({x}) = {}", gelu(x));
             assert!(
                 (f64::from(gelu_slope(x)) - cdf - d * pdf).abs() < 1e-6,
                 "gelu'({x}) = {}",
@@ -250,10 +246,7 @@ mod tests {
             let exact: f64 = a.iter().map(|&v| f64::from(v)).sum();
             assert_eq!(sum(&a, |v| v), exact);
             assert_eq!(sum_pair(&a, &a, |u, v| (u, u + v)), (exact, 2.0 * exact));
-            assert_eq!(
-                largest(&a),
-                a.iter().copied().fold(f32::NEG_INFINITY, f32::max)
-            );
+            assert_eq!(largest(&a), a.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         }
     }
 }

@@ -77,10 +77,7 @@ pub(super) fn check(
     assert!(d < tolerance, "{name}: value off by {d:e}");
     for (i, (a, b)) in single.iter().zip(&double).enumerate() {
         let d = distance(grads.get(a).unwrap(), want_grads.get(b).unwrap());
-        assert!(
-            d < tolerance,
-            "{name}: gradient of operand {i} off by {d:e}"
-        );
+        assert!(d < tolerance, "{name}: gradient of operand {i} off by {d:e}");
     }
 
     let (again, again_grads) = run(kernel, &single);
@@ -125,25 +122,11 @@ pub(super) fn check(
 }
 
 /// The gradient of operand `i` against central differences of the kernel itself along a random direction.
-fn slope(
-    name: &str,
-    i: usize,
-    vars: &[Var],
-    kernel: &dyn Fn(&[Tensor]) -> Result<Tensor>,
-    gradient: &Tensor,
-) {
+fn slope(name: &str, i: usize, vars: &[Var], kernel: &dyn Fn(&[Tensor]) -> Result<Tensor>, gradient: &Tensor) {
     let gradient = gradient.to_dtype(DType::F64).unwrap();
     // Noise and the gradient's own direction, so that the expected slope is never near zero.
-    let top = gradient
-        .abs()
-        .unwrap()
-        .max_all()
-        .unwrap()
-        .to_scalar::<f64>()
-        .unwrap();
-    let direction = ((&gradient / top.max(1e-12)).unwrap()
-        + (noise(gradient.dims(), 99) * 0.3).unwrap())
-    .unwrap();
+    let top = gradient.abs().unwrap().max_all().unwrap().to_scalar::<f64>().unwrap();
+    let direction = ((&gradient / top.max(1e-12)).unwrap() + (noise(gradient.dims(), 99) * 0.3).unwrap()).unwrap();
     let expected = (&gradient * &direction)
         .unwrap()
         .sum_all()
@@ -157,8 +140,7 @@ fn slope(
                 if j != i {
                     return t;
                 }
-                let moved =
-                    (t.to_dtype(DType::F64).unwrap() + (&direction * step).unwrap()).unwrap();
+                let moved = (t.to_dtype(DType::F64).unwrap() + (&direction * step).unwrap()).unwrap();
                 moved.to_dtype(DType::F32).unwrap()
             })
             .collect();

@@ -58,10 +58,7 @@ impl CustomOp1 for Upsample {
                     continue;
                 }
                 previous = Some(source);
-                let (row, x) = (
-                    &mut y[i * width..][..width],
-                    &x[source as usize * self.w..][..self.w],
-                );
+                let (row, x) = (&mut y[i * width..][..width], &x[source as usize * self.w..][..self.w]);
                 if self.doubled() {
                     row.as_chunks_mut::<2>()
                         .0

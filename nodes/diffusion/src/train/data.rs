@@ -83,13 +83,8 @@ impl TrainData {
                 self.std.dims()
             );
         }
-        let optional = [
-            ("pooled prompts", &self.pooled),
-            ("time ids", &self.time_ids),
-        ];
-        let all = optional
-            .into_iter()
-            .filter_map(|(what, t)| Some((what, t.as_ref()?)));
+        let optional = [("pooled prompts", &self.pooled), ("time ids", &self.time_ids)];
+        let all = optional.into_iter().filter_map(|(what, t)| Some((what, t.as_ref()?)));
         for (what, tensor) in all.chain([("prompts", &self.states)]) {
             let rows = tensor.dims().first().copied().unwrap_or(0);
             if rows != n && rows != 1 {

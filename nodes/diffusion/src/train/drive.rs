@@ -19,16 +19,20 @@ const WINDOW: usize = 20;
 ///
 /// # Errors
 /// Losses that are not finite, a full disk, and cancellation.
-pub fn drive(
-    context: &Context,
-    mut trainer: Trainer,
-    checkpoint_every: usize,
-) -> Result<(Adapter, Table)> {
+pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -> Result<(Adapter, Table)> {
     let folder = context.scratch();
     if let Some(folder) = &folder {
         resume(context, folder, &mut trainer);
     }
     let total = trainer.options().steps;
+    let ranks: Vec<usize> = trainer.modules().map(|(_, rank)| rank).collect();
+    let (least, most) = (ranks.iter().min().unwrap_or(&0), ranks.iter().max().unwrap_or(&0));
+    let ranks_text = if least == most {
+        format!("rank {most}")
+    } else {
+        format!("ranks {least} to {most}")
+    };
+    context.info(format!("{} modules learn with {ranks_text}", ranks.len()));
     context.progress(trainer.step_count(), total, "");
     let mut stopped = false;
     trainer.run(|trainer, progress| {
@@ -37,16 +41,13 @@ pub fn drive(
         context.metric("loss", progress.step, progress.loss);
         context.progress(progress.step, total, format!("loss {mean:.4}"));
         stopped = context.cancelled() && progress.step < total;
-        let due =
-            checkpoint_every > 0 && progress.step % checkpoint_every == 0 && progress.step < total;
+        let due = checkpoint_every > 0 && progress.step % checkpoint_every == 0 && progress.step < total;
         if let (true, Some(folder)) = (stopped || due, &folder) {
-            save(folder, trainer)?;
+            if let Err(error) = save(folder, trainer) {
+                context.warn(format!("{error}; the training goes on without this checkpoint"));
+            }
         }
-        Ok(if stopped {
-            Control::Stop
-        } else {
-            Control::Continue
-        })
+        Ok(if stopped { Control::Stop } else { Control::Continue })
     })?;
     if stopped {
         return Err(Error::cancelled());
@@ -90,10 +91,7 @@ fn resume(context: &Context, folder: &Path, trainer: &mut Trainer) {
                 return;
             }
             Err(error) => {
-                context.warn(format!(
-                    "checkpoint {} cannot be used: {error}",
-                    file.display()
-                ));
+                context.warn(format!("checkpoint {} cannot be used: {error}", file.display()));
                 let _ = fs::remove_file(file);
             }
         }

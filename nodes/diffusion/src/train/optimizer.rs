@@ -62,18 +62,8 @@ impl Default for AdamW {
 
 impl AdamW {
     /// One update, the `step`-th counted from 1. Returns the norm of the gradients before clipping.
-    pub(super) fn update(
-        &self,
-        params: &mut [Param],
-        gradients: &[Vec<f32>],
-        lr: f64,
-        step: usize,
-    ) -> Result<f64> {
-        let squares: f64 = gradients
-            .iter()
-            .flatten()
-            .map(|g| f64::from(*g).powi(2))
-            .sum();
+    pub(super) fn update(&self, params: &mut [Param], gradients: &[Vec<f32>], lr: f64, step: usize) -> Result<f64> {
+        let squares: f64 = gradients.iter().flatten().map(|g| f64::from(*g).powi(2)).sum();
         let norm = squares.sqrt();
         if !norm.is_finite() {
             bail!("the gradient is not a finite number in step {step}"; help: "lower lr, or train in f32");
@@ -109,9 +99,7 @@ mod tests {
             weight_decay: 0.0,
             ..AdamW::default()
         };
-        let norm = adam
-            .update(&mut params, &[vec![0.3, -0.4]], 0.01, 1)
-            .unwrap();
+        let norm = adam.update(&mut params, &[vec![0.3, -0.4]], 0.01, 1).unwrap();
         assert!((norm - 0.5).abs() < 1e-7);
         assert!((params[0].value[0] - 0.49).abs() < 1e-6);
         assert!((params[0].value[1] + 0.49).abs() < 1e-6);
@@ -120,9 +108,7 @@ mod tests {
     #[test]
     fn decay_is_decoupled_and_clipping_keeps_the_direction() {
         let mut params = [Param::new("b".into(), vec![1], vec![1.0])];
-        AdamW::default()
-            .update(&mut params, &[vec![0.0]], 0.1, 1)
-            .unwrap();
+        AdamW::default().update(&mut params, &[vec![0.0]], 0.1, 1).unwrap();
         assert!((params[0].value[0] - 0.999).abs() < 1e-7);
         let mut params = [Param::new("b".into(), vec![2], vec![0.0; 2])];
         AdamW::default()
@@ -130,10 +116,6 @@ mod tests {
             .unwrap();
         assert!((params[0].m[0] - 0.06).abs() < 1e-6 && (params[0].m[1] - 0.08).abs() < 1e-6);
         let mut params = [Param::new("b".into(), vec![1], vec![0.0])];
-        assert!(
-            AdamW::default()
-                .update(&mut params, &[vec![f32::NAN]], 0.1, 1)
-                .is_err()
-        );
+        assert!(AdamW::default().update(&mut params, &[vec![f32::NAN]], 0.1, 1).is_err());
     }
 }

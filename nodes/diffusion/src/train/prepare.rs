@@ -24,10 +24,8 @@ impl TrainData {
     ) -> Result<Self> {
         let factor = vae.config().factor();
         let resolution = resolution.unwrap_or(model.size.0.min(model.size.1));
-        if resolution == 0 || resolution % factor != 0 {
-            bail!(
-                "resolution {resolution} does not suit the model: expected a multiple of {factor}"
-            );
+        if resolution == 0 || !resolution.is_multiple_of(factor) {
+            bail!("resolution {resolution} does not suit the model: expected a multiple of {factor}");
         }
         let sized: Result<Vec<_>> = images
             .items
@@ -42,9 +40,7 @@ impl TrainData {
             if !encoded.contains_key(caption) {
                 let one = text.encode(caption)?;
                 if let Some(cut) = &one.truncated {
-                    context.warn(format!(
-                        "a caption is too long for the text encoder; left out: {cut}"
-                    ));
+                    context.warn(format!("a caption is too long for the text encoder; left out: {cut}"));
                 }
                 encoded.insert(caption, one);
             }

@@ -36,8 +36,7 @@ impl Trainer {
                 info.insert("para.init".into(), format!("gauss {sigma}"));
                 let mut modules = BTreeMap::new();
                 for (name, b) in self.weights()? {
-                    let (q, _) =
-                        linalg::qr(&linalg::matrix(&b)?).context(|| format!("module {name}"))?;
+                    let (q, _) = linalg::qr(&linalg::matrix(&b)?).context(|| format!("module {name}"))?;
                     modules.insert(name, linalg::tensor(&q, DType::F32)?);
                 }
                 let target = Target {

@@ -64,11 +64,7 @@ impl Trainer {
         };
         let mut params = self.params.clone();
         for param in &mut params {
-            for (part, values) in [
-                ("value", &mut param.value),
-                ("m", &mut param.m),
-                ("v", &mut param.v),
-            ] {
+            for (part, values) in [("value", &mut param.value), ("m", &mut param.m), ("v", &mut param.v)] {
                 let name = format!("{part}.{}", param.name);
                 let stored = tensor(&name)?;
                 if stored.dims() != param.shape || stored.dtype() != DType::F32 {

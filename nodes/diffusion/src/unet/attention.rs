@@ -103,10 +103,7 @@ impl Block {
     fn forward(&self, x: &Tensor, context: &Tensor, hooks: &Hooks) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
         let x = (self.attn1.forward(&normed, &normed, hooks)? + x)?;
-        let x = (self
-            .attn2
-            .forward(&self.norm2.forward(&x)?, context, hooks)?
-            + x)?;
+        let x = (self.attn2.forward(&self.norm2.forward(&x)?, context, hooks)? + x)?;
         let gated = ops::geglu(&self.ff_in.forward(&self.norm3.forward(&x)?, hooks)?)?;
         Ok((self.ff_out.forward(&gated, hooks)? + x)?)
     }
@@ -124,12 +121,7 @@ struct Attention {
 }
 
 impl Attention {
-    fn new(
-        parts: &mut Parts<'_>,
-        path: &str,
-        context: usize,
-        shape: TransformerShape,
-    ) -> Result<Self> {
+    fn new(parts: &mut Parts<'_>, path: &str, context: usize, shape: TransformerShape) -> Result<Self> {
         let c = shape.channels;
         Ok(Self {
             heads: shape.heads,
@@ -146,20 +138,13 @@ impl Attention {
         let width = c / self.heads;
         let heads = |x: Tensor| -> Result<Tensor> {
             let x = x.reshape((n, (), self.heads, width))?.transpose(1, 2)?;
-            Ok(if self.upcast {
-                x.to_dtype(DType::F32)?
-            } else {
-                x
-            })
+            Ok(if self.upcast { x.to_dtype(DType::F32)? } else { x })
         };
         let q = heads(self.to_q.forward(x, hooks)?)?;
         let k = heads(self.to_k.forward(context, hooks)?)?;
         let v = heads(self.to_v.forward(context, hooks)?)?;
         let mixed = ops::attention(&q, &k, &v, 1.0 / (width as f64).sqrt(), None)?;
-        let mixed = mixed
-            .to_dtype(x.dtype())?
-            .transpose(1, 2)?
-            .reshape((n, length, c))?;
+        let mixed = mixed.to_dtype(x.dtype())?.transpose(1, 2)?.reshape((n, length, c))?;
         self.to_out.forward(&mixed, hooks)
     }
 }

@@ -33,9 +33,7 @@ impl Stage {
         let channels = &config.block_out_channels;
         let (c_in, c_out) = (channels[level.saturating_sub(1)], channels[level]);
         let layers = config.layers_per_block.at(level);
-        let inputs: Vec<usize> = (0..layers)
-            .map(|j| if j == 0 { c_in } else { c_out })
-            .collect();
+        let inputs: Vec<usize> = (0..layers).map(|j| if j == 0 { c_in } else { c_out }).collect();
         let attends = config.down_block_types[level].starts_with("CrossAttn");
         let (attentions, resnets) = layers_of(parts, config, &path, level, &inputs, attends)?;
         let resize = (level + 1 < channels.len())
@@ -75,12 +73,7 @@ impl Stage {
     }
 
     /// Appends what the way up will need to `skips`.
-    pub(super) fn forward_down(
-        &self,
-        x: Tensor,
-        with: &Conditions<'_>,
-        skips: &mut Vec<Tensor>,
-    ) -> Result<Tensor> {
+    pub(super) fn forward_down(&self, x: Tensor, with: &Conditions<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
         let mut x = x;
         for (i, resnet) in self.resnets.iter().enumerate() {
             x = self.layer(i, resnet, &x, with)?;
@@ -94,17 +87,12 @@ impl Stage {
     }
 
     /// Takes what it joins from the end of `skips`, and grows to the size of the next one.
-    pub(super) fn forward_up(
-        &self,
-        x: Tensor,
-        with: &Conditions<'_>,
-        skips: &mut Vec<Tensor>,
-    ) -> Result<Tensor> {
+    pub(super) fn forward_up(&self, x: Tensor, with: &Conditions<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
         let mut x = x;
         for (i, resnet) in self.resnets.iter().enumerate() {
-            let skip = skips.pop().ok_or_else(|| {
-                Error::msg("the way up has more layers than the way down left outputs")
-            })?;
+            let skip = skips
+                .pop()
+                .ok_or_else(|| Error::msg("the way up has more layers than the way down left outputs"))?;
             x = self.layer(i, resnet, &Tensor::cat(&[&x, &skip], 1)?, with)?;
         }
         if let Some(conv) = &self.resize {
@@ -118,13 +106,7 @@ impl Stage {
         Ok(x)
     }
 
-    fn layer(
-        &self,
-        i: usize,
-        resnet: &Resnet,
-        x: &Tensor,
-        with: &Conditions<'_>,
-    ) -> Result<Tensor> {
+    fn layer(&self, i: usize, resnet: &Resnet, x: &Tensor, with: &Conditions<'_>) -> Result<Tensor> {
         let x = resnet.forward(x, Some(with.time), with.hooks)?;
         match self.attentions.get(i) {
             Some(attention) => attention.forward(&x, with.context, with.hooks),
@@ -147,11 +129,7 @@ impl Mid {
         let channels = config.block_out_channels[level];
         let resnet = resnet_shape(config, channels, channels);
         Ok(Self {
-            attention: Transformer::new(
-                parts,
-                "mid_block.attentions.0",
-                transformer_shape(config, level),
-            )?,
+            attention: Transformer::new(parts, "mid_block.attentions.0", transformer_shape(config, level))?,
             first: Resnet::new(parts, "mid_block.resnets.0", resnet)?,
             second: Resnet::new(parts, "mid_block.resnets.1", resnet)?,
         })

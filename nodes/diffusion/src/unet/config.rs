@@ -129,11 +129,7 @@ impl UnetConfig {
         let names = |list: [&str; 3]| list.map(str::to_owned).to_vec();
         Self {
             sample_size: Some(PerBlock::Same(128)),
-            down_block_types: names([
-                "DownBlock2D",
-                "CrossAttnDownBlock2D",
-                "CrossAttnDownBlock2D",
-            ]),
+            down_block_types: names(["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"]),
             up_block_types: names(["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"]),
             block_out_channels: vec![320, 640, 1280],
             transformer_layers_per_block: PerBlock::Each(vec![1, 2, 10]),
@@ -229,19 +225,12 @@ impl UnetConfig {
                 bail!("`{key}`: block type `{odd}` is not supported"; help: "supported are {} and {}", allowed[0], allowed[1]);
             }
         }
-        if let Some(mid) = self
-            .mid_block_type
-            .as_ref()
-            .filter(|m| *m != "UNetMidBlock2DCrossAttn")
-        {
+        if let Some(mid) = self.mid_block_type.as_ref().filter(|m| *m != "UNetMidBlock2DCrossAttn") {
             bail!("`mid_block_type`: `{mid}` is not supported"; help: "supported is UNetMidBlock2DCrossAttn");
         }
         for (key, per_block) in [
             ("layers_per_block", Some(&self.layers_per_block)),
-            (
-                "transformer_layers_per_block",
-                Some(&self.transformer_layers_per_block),
-            ),
+            ("transformer_layers_per_block", Some(&self.transformer_layers_per_block)),
             ("attention_head_dim", Some(&self.attention_head_dim)),
             ("num_attention_heads", self.num_attention_heads.as_ref()),
             ("cross_attention_dim", Some(&self.cross_attention_dim)),
@@ -276,9 +265,7 @@ impl UnetConfig {
         }
         match self.addition_embed_type.as_deref() {
             None => Ok(()),
-            Some("text_time") if self.added_widths().is_some_and(|(pooled, _)| pooled > 0) => {
-                Ok(())
-            }
+            Some("text_time") if self.added_widths().is_some_and(|(pooled, _)| pooled > 0) => Ok(()),
             Some("text_time") => bail!(
                 "`addition_embed_type` is text_time, but `addition_time_embed_dim` {:?} and `projection_class_embeddings_input_dim` {:?} leave no room for the pooled text",
                 self.addition_time_embed_dim,
@@ -329,8 +316,7 @@ fn refuse_unsupported(config: &Value) -> Result<()> {
     for (key, allowed) in built {
         let found = &config[key];
         let all_allowed = |list: &Vec<Value>| list.iter().all(|v| allowed.contains(v));
-        let fits =
-            found.is_null() || allowed.contains(found) || found.as_array().is_some_and(all_allowed);
+        let fits = found.is_null() || allowed.contains(found) || found.as_array().is_some_and(all_allowed);
         if !fits {
             let mut values: Vec<String> = allowed.iter().map(Value::to_string).collect();
             values.push("null".into());

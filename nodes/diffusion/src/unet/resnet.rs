@@ -51,12 +51,7 @@ impl Resnet {
     }
 
     /// `x` (n, c_in, h, w), `time` (n, width) already through SiLU → (n, c_out, h, w).
-    pub(crate) fn forward(
-        &self,
-        x: &Tensor,
-        time: Option<&Tensor>,
-        hooks: &Hooks,
-    ) -> Result<Tensor> {
+    pub(crate) fn forward(&self, x: &Tensor, time: Option<&Tensor>, hooks: &Hooks) -> Result<Tensor> {
         let mut h = self.conv1.forward(&self.norm1.forward(x, true)?, hooks)?;
         if let (Some(layer), Some(time)) = (&self.time, time) {
             let shift = layer.forward(time, hooks)?;

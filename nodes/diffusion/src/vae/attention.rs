@@ -38,8 +38,7 @@ impl PixelAttention {
             .flatten_from(2)?
             .transpose(1, 2)?
             .contiguous()?;
-        let head =
-            |layer: &Layer| -> Result<Tensor> { Ok(layer.forward(&rows, &none)?.unsqueeze(1)?) };
+        let head = |layer: &Layer| -> Result<Tensor> { Ok(layer.forward(&rows, &none)?.unsqueeze(1)?) };
         let (q, k, v) = (head(&self.to_q)?, head(&self.to_k)?, head(&self.to_v)?);
         let mixed = ops::attention(&q, &k, &v, 1.0 / (c as f64).sqrt(), None)?.squeeze(1)?;
         let out = self

@@ -21,12 +21,7 @@ impl TextConditioning {
     ///
     /// # Errors
     /// Only those of the device.
-    pub fn for_size(
-        &self,
-        height: usize,
-        width: usize,
-        device: &Device,
-    ) -> Result<(Conditioning, Conditioning)> {
+    pub fn for_size(&self, height: usize, width: usize, device: &Device) -> Result<(Conditioning, Conditioning)> {
         let one = |encoded: &Encoded| -> Result<Conditioning> {
             let added = match &encoded.pooled {
                 Some(pooled) => Some(Added::for_size(pooled.to_device(device)?, height, width)?),
@@ -47,9 +42,7 @@ impl Port for TextConditioning {
     fn encode(&self) -> Result<Option<Vec<u8>>> {
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
         for (side, encoded) in [("positive", &self.positive), ("negative", &self.negative)] {
-            let plain = |t: &Tensor| -> Result<Tensor> {
-                Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F32)?)
-            };
+            let plain = |t: &Tensor| -> Result<Tensor> { Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F32)?) };
             tensors.push((format!("{side}.states"), plain(&encoded.states)?));
             if let Some(pooled) = &encoded.pooled {
                 tensors.push((format!("{side}.pooled"), plain(pooled)?));
@@ -65,8 +58,7 @@ impl Port for TextConditioning {
         let mut tensors: HashMap<String, Tensor> = safetensors::load_buffer(bytes, &Device::Cpu)?;
         let mut side = |side: &str| -> Result<Encoded> {
             let states = tensors.remove(&format!("{side}.states"));
-            let states = states
-                .ok_or_else(|| Error::msg(format!("no {side} states in a stored conditioning")))?;
+            let states = states.ok_or_else(|| Error::msg(format!("no {side} states in a stored conditioning")))?;
             Ok(Encoded {
                 states,
                 pooled: tensors.remove(&format!("{side}.pooled")),

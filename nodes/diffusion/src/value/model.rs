@@ -1,8 +1,8 @@
 //! Models in memory: known to the engine by the step that makes them, never written to the store.
 
-use crate::adapter::apply::Applied;
-use crate::adapter::model::{AdaptedUnet, adapt_text};
-use crate::adapter::names::Part;
+use crate::adapter::Adapter;
+use crate::adapter::apply::{Coverage, Options};
+use crate::adapter::model::{AdaptedText, AdaptedUnet};
 use crate::ddim::DdimConfig;
 use crate::folder::{Family, ModelFolder};
 use crate::text::TextEncoders;
@@ -65,95 +65,51 @@ impl Port for Model {
     }
     fn size(&self) -> usize {
         let tensors = self.unet.unet.tensors().values();
-        tensors
-            .map(|t| t.elem_count() * t.dtype().size_in_bytes())
-            .sum()
+        tensors.map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum()
     }
 }
 
 /// Text encoders with their adapters. Port type `text`.
 #[derive(Clone)]
-pub struct Text {
-    base: Option<Arc<TextEncoders>>,
-    applied: Vec<Applied>,
-    adapted: Option<Arc<TextEncoders>>,
-}
+pub struct Text(Option<AdaptedText>);
 
 impl Text {
     /// Text encoders without adapters.
     pub fn new(encoders: TextEncoders) -> Self {
-        let base = Some(Arc::new(encoders));
-        Self {
-            adapted: base.clone(),
-            applied: Vec::new(),
-            base,
-        }
+        Self(Some(AdaptedText::new(Arc::new(encoders))))
     }
 
     /// What a node passes on when no text encoders were linked to it; using it is an error that says so.
     pub fn absent() -> Self {
-        Self {
-            base: None,
-            applied: Vec::new(),
-            adapted: None,
-        }
+        Self(None)
+    }
+
+    /// The encoders without and with their adapters.
+    ///
+    /// # Errors
+    /// When none were linked to the node this comes from.
+    pub fn adapted(&self) -> Result<&AdaptedText> {
+        self.0.as_ref().ok_or_else(|| {
+            Error::msg("the `text` output comes from a node whose `text` input is not linked")
+                .help("link `text` of load/model to that node too, or use `text` of load/model directly")
+        })
     }
 
     /// The encoders with their adapters.
     ///
     /// # Errors
-    /// When none were linked to the node this comes from.
-    pub fn encoders(&self) -> Result<&Arc<TextEncoders>> {
-        self.adapted.as_ref().ok_or_else(|| {
-            Error::msg("the `text` output comes from a node whose `text` input is not linked").help(
-                "link `text` of load/model to that node too, or use `text` of load/model directly",
-            )
-        })
+    /// As [`Text::adapted`].
+    pub fn encoders(&self) -> Result<&TextEncoders> {
+        Ok(&self.adapted()?.text)
     }
 
-    /// The same encoders with one adapter more; says how many modules it changed.
+    /// The same encoders with one adapter more, and what it matched in each of them.
     ///
     /// # Errors
     /// Modules that the encoders do not have, unless the options allow it.
-    pub fn apply(&self, applied: Applied) -> Result<(Self, usize)> {
-        let base = self
-            .base
-            .as_ref()
-            .ok_or_else(|| Error::msg("no text encoders are linked"))?;
-        let mut all = self.applied.clone();
-        all.push(applied.clone());
-        let mut encoders = (**base).clone();
-        let mut changed = 0;
-        let parts = [Part::Text, Part::Text2];
-        for (index, part) in parts.into_iter().enumerate() {
-            if !applied.adapter.touches(part)
-                && !self.applied.iter().any(|a| a.adapter.touches(part))
-            {
-                continue;
-            }
-            let Some(encoder) = base.encoders().get(index) else {
-                bail!("the adapter changes text encoder {}, and the model has {}", index + 1, base.encoders().len();
-                      help: "an SDXL adapter does not fit a Stable Diffusion 1.x model");
-            };
-            let touching: Vec<Applied> = all
-                .iter()
-                .filter(|a| a.adapter.touches(part))
-                .cloned()
-                .collect();
-            let (weights, coverage) = adapt_text(part, encoder.model.tensors(), &touching)?;
-            if applied.adapter.touches(part) {
-                changed += coverage.map_or(0, |c| c.matched.len());
-            }
-            encoders = encoders.with_weights(index, &weights)?;
-        }
-        Ok((
-            Self {
-                base: self.base.clone(),
-                applied: all,
-                adapted: Some(Arc::new(encoders)),
-            },
-            changed,
-        ))
+    pub fn apply(&self, adapter: Arc<Adapter>, options: Options) -> Result<(Self, Vec<Coverage>)> {
+        let (adapted, coverages) = self.adapted()?.apply(adapter, options)?;
+        Ok((Self(Some(adapted)), coverages))
     }
 }
 

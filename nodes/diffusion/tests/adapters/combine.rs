@@ -23,24 +23,9 @@ fn pairs(seed: u64) -> Vec<(&'static str, Matrix, Matrix, usize)> {
     vec![
         ("orthogonal", pick(0, 3), mixed(3, 7, seed + 1), 7),
         ("nested", mixed(0, 5, seed + 2), mixed(0, 2, seed + 3), 5),
-        (
-            "partly shared",
-            mixed(0, 4, seed + 4),
-            mixed(2, 6, seed + 5),
-            6,
-        ),
-        (
-            "equal spans",
-            mixed(0, 4, seed + 6),
-            mixed(0, 4, seed + 7),
-            4,
-        ),
-        (
-            "unrelated",
-            random(D, 3, seed + 8),
-            random(D, 4, seed + 9),
-            7,
-        ),
+        ("partly shared", mixed(0, 4, seed + 4), mixed(2, 6, seed + 5), 6),
+        ("equal spans", mixed(0, 4, seed + 6), mixed(0, 4, seed + 7), 4),
+        ("unrelated", random(D, 3, seed + 8), random(D, 4, seed + 9), 7),
         ("oblique", pick(0, 2), tilted(0.4), 4),
         ("nearly parallel", pick(0, 2), tilted(1e-3), 4),
         ("all but parallel", pick(0, 2), tilted(1e-8), 2),
@@ -68,11 +53,7 @@ fn merging_is_a_projection_on_the_joint_span() {
                 "{kind}"
             );
             assert!(linalg::orthonormality_error(&q) < 1e-6, "{kind}");
-            let tolerance = if kind == "nearly parallel" {
-                1e-3
-            } else {
-                1e-5
-            };
+            let tolerance = if kind == "nearly parallel" { 1e-3 } else { 1e-5 };
             for part in [&a, &b] {
                 let inside = q_of(part, D);
                 let lost = (&inside - projector(&q) * &inside).norm_l2();
@@ -81,11 +62,7 @@ fn merging_is_a_projection_on_the_joint_span() {
             // Neither the order nor repetition counts, bit for bit.
             let bytes = |p: Para| q_bytes(&p);
             assert_eq!(bytes(merged(&[&a, &b])), bytes(merged(&[&b, &a])), "{kind}");
-            assert_eq!(
-                bytes(merged(&[&a, &b])),
-                bytes(merged(&[&b, &a, &b, &a])),
-                "{kind}"
-            );
+            assert_eq!(bytes(merged(&[&a, &b])), bytes(merged(&[&b, &a, &b, &a])), "{kind}");
             assert_eq!(bytes(merged(&[&a, &a])), bytes(a.clone()), "{kind}");
             assert_eq!(bytes(merged(&[&a])), bytes(a.clone()), "{kind}");
             // Merging again changes nothing.
@@ -93,29 +70,18 @@ fn merging_is_a_projection_on_the_joint_span() {
             assert_eq!(bytes(again), bytes(both.clone()), "{kind}");
             let again = merged(&[&both, &a]);
             assert_eq!(q_of(&again, D).ncols(), rank, "{kind}");
-            assert!(
-                apart(&again, &both) < tolerance,
-                "{kind}: {:e}",
-                apart(&again, &both)
-            );
+            assert!(apart(&again, &both) < tolerance, "{kind}: {:e}", apart(&again, &both));
             // The inside of a sum of spans is associative.
             let c = para_of(&random(D, 2, seed + 77), DType::F32);
             let left = merged(&[&both, &c]);
             let right = merged(&[&a, &merged(&[&b, &c])]);
-            assert!(
-                apart(&left, &right) < tolerance,
-                "{kind}: {:e}",
-                apart(&left, &right)
-            );
+            assert!(apart(&left, &right) < tolerance, "{kind}: {:e}", apart(&left, &right));
         }
     }
 }
 
 fn q_bytes(para: &Para) -> Vec<u64> {
-    linalg::to_rows(&q_of(para, D))
-        .iter()
-        .map(|v| v.to_bits())
-        .collect()
+    linalg::to_rows(&q_of(para, D)).iter().map(|v| v.to_bits()).collect()
 }
 
 #[test]
@@ -159,10 +125,7 @@ fn the_report_measures_overlap() {
     assert!(row.cosines[1].abs() < 1e-12);
     assert!((row.overlap - angle.cos().powi(2) / 2.0).abs() < 1e-12);
     assert!(!row.nearly_parallel);
-    let near: Vec<_> = pairs(1)
-        .into_iter()
-        .filter(|p| p.0.contains("parallel"))
-        .collect();
+    let near: Vec<_> = pairs(1).into_iter().filter(|p| p.0.contains("parallel")).collect();
     let flags: Vec<bool> = near
         .iter()
         .map(|(_, a, b, _)| {
@@ -175,10 +138,7 @@ fn the_report_measures_overlap() {
         [true, false],
         "1e-3 rad is kept and warned of, 1e-8 rad is the same direction"
     );
-    assert!(
-        report.to_string().contains("largest cosine 0.955"),
-        "{report}"
-    );
+    assert!(report.to_string().contains("largest cosine 0.955"), "{report}");
 }
 
 #[test]
@@ -199,10 +159,7 @@ fn caps_keep_what_they_promise() {
         para_of(&random(40, 3, 22), DType::F64),
         para_of(&random(40, 3, 23), DType::F64),
     );
-    let base = BTreeMap::from([(
-        "m.weight".to_string(),
-        linalg::tensor(&weight, DType::F64).unwrap(),
-    )]);
+    let base = BTreeMap::from([("m.weight".to_string(), linalg::tensor(&weight, DType::F64).unwrap())]);
     let boundary = Boundary {
         base: &base,
         gamma: 0.1,
@@ -212,10 +169,7 @@ fn caps_keep_what_they_promise() {
     // The share of what an adapter removes that a result still removes.
     let kept = |q: &Matrix, of: &Para| {
         let own = q_of(of, 40);
-        (q.transpose() * projector(&own) * &weight)
-            .norm_l2()
-            .powi(2)
-            / energy(&own)
+        (q.transpose() * projector(&own) * &weight).norm_l2().powi(2) / energy(&own)
     };
     let run = |order: [&Para; 2], cap: Cap| {
         let (para, report) = combine::merge(&order, Some(boundary), cap).unwrap();

@@ -13,11 +13,7 @@ use std::sync::Arc;
 
 /// A path below the adapters' fixtures.
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures-adapters"
-    ))
-    .join(name)
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures-adapters")).join(name)
 }
 
 /// The tensors of a fixture.

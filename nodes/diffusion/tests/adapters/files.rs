@@ -20,10 +20,7 @@ const PATH: &str = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q";
 fn sample(seed: u64) -> Para {
     let q = para_of(&random(48, 3, seed), DType::F32).modules["m"].clone();
     let conv = para_of(&random(32, 2, seed + 1), DType::F32).modules["m"].clone();
-    let modules = BTreeMap::from([
-        (PATH.to_string(), q),
-        ("mid_block.resnets.1.conv2".to_string(), conv),
-    ]);
+    let modules = BTreeMap::from([(PATH.to_string(), q), ("mid_block.resnets.1.conv2".to_string(), conv)]);
     let mut para = Para::new(modules, DType::F32).unwrap();
     para.layout = Some(UnetLayout::from(&UnetConfig::sdxl()));
     para.info = BTreeMap::from([
@@ -87,11 +84,7 @@ fn a_sequence_keeps_its_order() {
         assert_close("q", &got.modules[PATH], &want.modules[PATH], 0.0);
     }
     assert_eq!(read.to_bytes().unwrap(), adapter.to_bytes().unwrap());
-    let text = failure(adapter.lora_bytes(
-        &BTreeMap::new(),
-        &UnetLayout::from(&UnetConfig::sdxl()),
-        DType::F16,
-    ));
+    let text = failure(adapter.lora_bytes(&BTreeMap::new(), &UnetLayout::from(&UnetConfig::sdxl()), DType::F16));
     assert!(text.contains("merge"), "{text}");
 }
 
@@ -125,10 +118,7 @@ fn raw_matrices_are_made_orthonormal() {
     let padded = linalg::Matrix::from_fn(20, 3, |i, j| if j < 2 { b[(i, j)] } else { 0.0 });
     let tensor = linalg::tensor(&padded, DType::F32).unwrap();
     let bytes = file::to_bytes(
-        [(
-            "lora_unet_mid_block_resnets_1_conv2.para_b".to_string(),
-            &tensor,
-        )],
+        [("lora_unet_mid_block_resnets_1_conv2.para_b".to_string(), &tensor)],
         &BTreeMap::new(),
     )
     .unwrap();
@@ -175,18 +165,13 @@ fn damaged_files_are_described() {
     let mut huge = bytes.clone();
     huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     assert!(failure(Adapter::from_bytes(&huge)).contains("not a safetensors file"));
-    assert!(
-        failure(Adapter::from_bytes(b"PK\x03\x04 a zipped pickle of torch")).contains("pickle")
-    );
+    assert!(failure(Adapter::from_bytes(b"PK\x03\x04 a zipped pickle of torch")).contains("pickle"));
     let mut garbled = bytes.clone();
     garbled[9] = b'!';
     assert!(failure(Adapter::from_bytes(&garbled)).contains("safetensors"));
     let folder = tempfile::tempdir().unwrap();
     assert!(failure(Adapter::open(folder.path())).contains("adapter_config.json"));
-    assert!(
-        failure(Adapter::open(&folder.path().join("none.safetensors")))
-            .contains("none.safetensors")
-    );
+    assert!(failure(Adapter::open(&folder.path().join("none.safetensors"))).contains("none.safetensors"));
     // Any cut at all fails cleanly.
     for n in (0..bytes.len()).step_by(37) {
         assert!(Adapter::from_bytes(&bytes[..n]).is_err(), "{n}");
@@ -200,43 +185,20 @@ fn single(name: &str, shape: &[usize], value: f32) -> Vec<u8> {
 
 #[test]
 fn contents_that_make_no_sense_are_refused() {
-    let read = |name: &str, shape: &[usize], value: f32| {
-        failure(Adapter::from_bytes(&single(name, shape, value)))
-    };
+    let read = |name: &str, shape: &[usize], value: f32| failure(Adapter::from_bytes(&single(name, shape, value)));
     let q = "lora_unet_mid_block_resnets_1_conv2.para_q";
     assert!(read(q, &[4, 8], 1.0).contains("more than its 4 rows"));
     assert!(read(q, &[4, 2, 2], 1.0).contains("(d_out, rank)"));
     assert!(read(q, &[4, 2], f32::NAN).contains("not finite"));
-    assert!(
-        read(
-            "lora_te_text_model_encoder_layers_0_mlp_fc1.para_q",
-            &[4, 2],
-            1.0
-        )
-        .contains("does not belong")
-    );
-    assert!(
-        read("lora_unet_x.lora_down.weight", &[2, 4], 1.0).contains("lora_up.weight is missing")
-    );
-    assert!(
-        read("lora_unet_x.lora_up.weight", &[4, 2], 1.0).contains("lora_down.weight is missing")
-    );
+    assert!(read("lora_te_text_model_encoder_layers_0_mlp_fc1.para_q", &[4, 2], 1.0).contains("does not belong"));
+    assert!(read("lora_unet_x.lora_down.weight", &[2, 4], 1.0).contains("lora_up.weight is missing"));
+    assert!(read("lora_unet_x.lora_up.weight", &[4, 2], 1.0).contains("lora_down.weight is missing"));
     assert!(read("lora_unet_x.surprise", &[4, 2], 1.0).contains("surprise"));
     assert!(read("unet.x.lora_A.weight", &[2, 4], 1.0).contains("one half"));
     assert!(read("model.diffusion_model.out.2.weight", &[2, 4], 1.0).contains("no known kind"));
     let half = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
-    assert!(
-        failure(LoraModule::new(half(&[2, 4]), half(&[4, 3]), None, None)).contains("do not fit")
-    );
-    assert!(
-        failure(LoraModule::new(
-            half(&[2, 4]),
-            half(&[4, 2]),
-            None,
-            Some(f64::NAN)
-        ))
-        .contains("alpha")
-    );
+    assert!(failure(LoraModule::new(half(&[2, 4]), half(&[4, 3]), None, None)).contains("do not fit"));
+    assert!(failure(LoraModule::new(half(&[2, 4]), half(&[4, 2]), None, Some(f64::NAN))).contains("alpha"));
 }
 
 #[test]
@@ -252,11 +214,7 @@ fn other_kinds_are_named() {
             "{text}"
         );
     }
-    for (tensor, kind) in [
-        ("dora_scale", "DoRA"),
-        ("on_input", "IA3"),
-        ("diff", "full difference"),
-    ] {
+    for (tensor, kind) in [("dora_scale", "DoRA"), ("on_input", "IA3"), ("diff", "full difference")] {
         let text = failure(Adapter::from_bytes(&single(
             &format!("lora_unet_x.{tensor}"),
             &[4],
@@ -275,11 +233,7 @@ fn other_kinds_are_named() {
 fn tucker_cores_equal_the_sum_over_their_indices() {
     let mut generator = diffusion::noise::Generator::manual_seed(3);
     let mut draw = |shape: &[usize]| generator.randn(shape).unwrap();
-    let (down, mid, up) = (
-        draw(&[2, 5, 1, 1]),
-        draw(&[2, 2, 3, 3]),
-        draw(&[4, 2, 1, 1]),
-    );
+    let (down, mid, up) = (draw(&[2, 5, 1, 1]), draw(&[2, 2, 3, 3]), draw(&[4, 2, 1, 1]));
     let weight = draw(&[4, 5, 3, 3]);
     let module = LoraModule::new(down.clone(), up.clone(), Some(mid.clone()), Some(1.0)).unwrap();
     assert_eq!(module.shape(), [4, 5, 3, 3]);
@@ -356,33 +310,18 @@ fn a_lora_of_both_text_encoders_changes_what_they_say() {
     let mut tensors = Vec::new();
     for prefix in ["lora_te1", "lora_te2"] {
         let stem = format!("{prefix}_text_model_encoder_layers_0_self_attn_q_proj");
-        tensors.push((
-            format!("{stem}.lora_down.weight"),
-            generator.randn((2, 16)).unwrap(),
-        ));
-        tensors.push((
-            format!("{stem}.lora_up.weight"),
-            generator.randn((16, 2)).unwrap(),
-        ));
+        tensors.push((format!("{stem}.lora_down.weight"), generator.randn((2, 16)).unwrap()));
+        tensors.push((format!("{stem}.lora_up.weight"), generator.randn((16, 2)).unwrap()));
     }
-    let bytes = file::to_bytes(
-        tensors.iter().map(|(n, t)| (n.clone(), t)),
-        &BTreeMap::new(),
-    )
-    .unwrap();
+    let bytes = file::to_bytes(tensors.iter().map(|(n, t)| (n.clone(), t)), &BTreeMap::new()).unwrap();
     let adapter = Arc::new(Adapter::from_bytes(&bytes).unwrap());
     let base = AdaptedText::new(load("tiny-sdxl"));
     let (adapted, coverage) = base.apply(adapter.clone(), Options::default()).unwrap();
-    assert_eq!(
-        coverage.iter().map(|c| c.matched.len()).collect::<Vec<_>>(),
-        [1, 1]
-    );
+    assert_eq!(coverage.iter().map(|c| c.matched.len()).collect::<Vec<_>>(), [1, 1]);
     let say = |text: &AdaptedText| text.text.encode("a cat").unwrap();
     let (before, after) = (say(&base), say(&adapted));
     for half in [0, 16] {
-        let part = |e: &diffusion::text::Encoded| {
-            e.states.narrow(2, half, 16).unwrap().contiguous().unwrap()
-        };
+        let part = |e: &diffusion::text::Encoded| e.states.narrow(2, half, 16).unwrap().contiguous().unwrap();
         assert!(
             distance(&part(&after), &part(&before)) > 1e-3,
             "encoder with columns from {half}"
@@ -400,9 +339,7 @@ fn a_lora_of_both_text_encoders_changes_what_they_say() {
         .0;
     assert_close("scale 0", &say(&none).states, &before.states, 0.0);
     let one = AdaptedText::new(load("tiny-sd15"));
-    assert!(
-        failure(one.apply(adapter, Options::default()).map(|_| ())).contains("second text encoder")
-    );
+    assert!(failure(one.apply(adapter, Options::default()).map(|_| ())).contains("second text encoder"));
 }
 
 #[test]
@@ -424,11 +361,7 @@ fn adapters_of_other_origin_combine_under_one_models_names() {
     assert_eq!(merged.layout, Some(layout));
     let mut other = native.clone();
     other.layout = Some(UnetLayout::from(&UnetConfig::sd15()));
-    let text = failure(combine::merge(
-        &[&foreign, &native, &other],
-        None,
-        Cap::Warn,
-    ));
+    let text = failure(combine::merge(&[&foreign, &native, &other], None, Cap::Warn));
     assert!(
         text.contains("adapter 3 was made for another kind of model than adapter 2"),
         "{text}"

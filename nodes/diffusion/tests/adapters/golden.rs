@@ -15,13 +15,8 @@ fn orthonormal(b: &Tensor) -> Tensor {
 
 fn in_precision(dtype: DType) -> (BTreeMap<String, Tensor>, f64) {
     let golden = tensors("para_golden.safetensors");
-    let cast = golden
-        .into_iter()
-        .map(|(n, t)| (n, t.to_dtype(dtype).unwrap()));
-    (
-        cast.collect(),
-        if dtype == DType::F64 { 1e-10 } else { 1e-5 },
-    )
+    let cast = golden.into_iter().map(|(n, t)| (n, t.to_dtype(dtype).unwrap()));
+    (cast.collect(), if dtype == DType::F64 { 1e-10 } else { 1e-5 })
 }
 
 #[test]
@@ -30,29 +25,13 @@ fn reduction_and_output_side_equal_the_reference() {
         let (g, limit) = in_precision(dtype);
         let q = orthonormal(&g["B"]);
         assert_close("P", &q.matmul(&q.t().unwrap()).unwrap(), &g["P"], limit);
-        assert_close(
-            "W_reduce",
-            &reduce(&g["W"], &q, 1.0).unwrap(),
-            &g["W_reduce"],
-            limit,
-        );
+        assert_close("W_reduce", &reduce(&g["W"], &q, 1.0).unwrap(), &g["W_reduce"], limit);
         // Outputs are (…, d_out) here, columns in the reference.
-        let y = g["W"]
-            .matmul(&g["x"])
-            .unwrap()
-            .t()
-            .unwrap()
-            .contiguous()
-            .unwrap();
+        let y = g["W"].matmul(&g["x"]).unwrap().t().unwrap().contiguous().unwrap();
         let z = project_output(&y, &q, 1.0, false).unwrap();
         assert_close("z", &z.t().unwrap().contiguous().unwrap(), &g["z"], limit);
         let out = z.broadcast_add(&g["bias"]).unwrap();
-        assert_close(
-            "out",
-            &out.t().unwrap().contiguous().unwrap(),
-            &g["out"],
-            limit,
-        );
+        assert_close("out", &out.t().unwrap().contiguous().unwrap(), &g["out"], limit);
     }
 }
 
@@ -75,12 +54,7 @@ fn convolutions_are_projected_on_their_output_channels() {
         let module = lora.modules.values().next().unwrap();
         assert_eq!(module.down.dims(), g["conv_lora_down"].dims());
         assert_eq!(module.up.dims(), g["conv_lora_up"].dims());
-        let reference = LoraModule::new(
-            g["conv_lora_down"].clone(),
-            g["conv_lora_up"].clone(),
-            None,
-            None,
-        );
+        let reference = LoraModule::new(g["conv_lora_down"].clone(), g["conv_lora_up"].clone(), None, None);
         let (own, reference) = (
             module.delta(&weight).unwrap(),
             reference.unwrap().delta(&weight).unwrap(),
@@ -107,13 +81,7 @@ fn gradients_through_q_as_a_leaf_equal_the_reference() {
             &g["grad_B"],
             limit,
         );
-        let grad_y = store
-            .get(y.as_tensor())
-            .unwrap()
-            .t()
-            .unwrap()
-            .contiguous()
-            .unwrap();
+        let grad_y = store.get(y.as_tensor()).unwrap().t().unwrap().contiguous().unwrap();
         assert_close("grad_y", &grad_y, &g["grad_y"], limit);
 
         // B only turns: the gradient is orthogonal to its columns, and scales with 1 / |B|.
@@ -148,15 +116,10 @@ fn combinations_and_the_order_with_lora_equal_the_reference() {
         let weight = reduce(&g["W"], &merged.modules["m"], 1.0).unwrap();
         assert_close("combine_merged", &weight, &g["combine_merged"], limit);
         let (q1, q2) = (&first.modules["m"], &second.modules["m"]);
-        let both =
-            |a: &Tensor, b: &Tensor| reduce(&reduce(&g["W"], a, 1.0).unwrap(), b, 1.0).unwrap();
+        let both = |a: &Tensor, b: &Tensor| reduce(&reduce(&g["W"], a, 1.0).unwrap(), b, 1.0).unwrap();
         assert_close("1 then 2", &both(q1, q2), &g["combine_seq_1_then_2"], limit);
         assert_close("2 then 1", &both(q2, q1), &g["combine_seq_2_then_1"], limit);
-        let cosines = Tensor::new(
-            report.rows[0].cosines.clone(),
-            &sdk::candle_core::Device::Cpu,
-        )
-        .unwrap();
+        let cosines = Tensor::new(report.rows[0].cosines.clone(), &sdk::candle_core::Device::Cpu).unwrap();
         assert_close(
             "principal_cos",
             &cosines.to_dtype(dtype).unwrap(),
@@ -237,9 +200,5 @@ fn spare_columns_remove_nothing() {
         let error = (projector(&q) - &clean).norm_l2();
         assert!(error < limit, "{dtype:?}: {error:e}");
     }
-    assert!(
-        para_of(&linalg::Matrix::zeros(16, 3), DType::F32)
-            .modules
-            .is_empty()
-    );
+    assert!(para_of(&linalg::Matrix::zeros(16, 3), DType::F32).modules.is_empty());
 }

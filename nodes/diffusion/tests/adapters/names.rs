@@ -21,23 +21,13 @@ fn counts_of_table_3() {
                 gamma: 0.025,
                 scope: GammaScope::Conv,
             };
-            let pairs = modules
-                .iter()
-                .map(|m| (m.path.as_str(), m.shape.as_slice()));
+            let pairs = modules.iter().map(|m| (m.path.as_str(), m.shape.as_slice()));
             let got = sizes(pairs, subset, rule).unwrap();
             let want = &expected[subset.name()];
             let counts = &want[format!("r{rank}")];
             assert_eq!(serde_json::json!(got.modules), want["modules"], "{subset}");
-            assert_eq!(
-                serde_json::json!(got.para),
-                counts["para"],
-                "{subset} r{rank}"
-            );
-            assert_eq!(
-                serde_json::json!(got.lora),
-                counts["lora"],
-                "{subset} r{rank}"
-            );
+            assert_eq!(serde_json::json!(got.para), counts["para"], "{subset} r{rank}");
+            assert_eq!(serde_json::json!(got.lora), counts["lora"], "{subset} r{rank}");
         }
     }
 }
@@ -73,8 +63,7 @@ fn gamma_bounds_ranks_as_in_equation_8() {
 
 #[test]
 fn sgm_names_of_all_modules_of_sdxl() {
-    let expected: BTreeMap<String, String> =
-        serde_json::from_value(json("diffusers_to_sgm_sdxl.json")).unwrap();
+    let expected: BTreeMap<String, String> = serde_json::from_value(json("diffusers_to_sgm_sdxl.json")).unwrap();
     assert_eq!(expected.len(), 794);
     let layout = UnetLayout::from(&UnetConfig::sdxl());
     let modules = module_shapes(&UnetConfig::sdxl()).unwrap();
@@ -120,26 +109,14 @@ fn every_spelling_leads_back_to_the_module() {
         part: Part::Text2,
         path: "text_model.encoder.layers.0.mlp.fc1".into(),
     };
-    assert_eq!(
-        text.to_kohya(true),
-        "lora_te2_text_model_encoder_layers_0_mlp_fc1"
-    );
-    assert_eq!(
-        ModuleName::from_kohya(&text.to_kohya(true)),
-        Some(text.clone())
-    );
+    assert_eq!(text.to_kohya(true), "lora_te2_text_model_encoder_layers_0_mlp_fc1");
+    assert_eq!(ModuleName::from_kohya(&text.to_kohya(true)), Some(text.clone()));
     let first = ModuleName {
         part: Part::Text,
         ..text
     };
-    assert_eq!(
-        first.to_kohya(false),
-        "lora_te_text_model_encoder_layers_0_mlp_fc1"
-    );
-    assert_eq!(
-        ModuleName::from_kohya(&first.to_kohya(false)),
-        Some(first.clone())
-    );
+    assert_eq!(first.to_kohya(false), "lora_te_text_model_encoder_layers_0_mlp_fc1");
+    assert_eq!(ModuleName::from_kohya(&first.to_kohya(false)), Some(first.clone()));
     assert_eq!(ModuleName::from_kohya("something_else"), None);
 }
 

@@ -1,8 +1,6 @@
 //! Adapter files of other tools, through the UNet, against what those tools compute.
 
-use crate::common::{
-    assert_close, distance, failure, fixture, output_at_401, tensors, tiny, tiny_family,
-};
+use crate::common::{assert_close, distance, failure, fixture, output_at_401, tensors, tiny, tiny_family};
 use diffusion::adapter::Adapter;
 use diffusion::adapter::apply::{Coverage, Options};
 use diffusion::adapter::combine::{self, Cap};
@@ -40,22 +38,14 @@ fn loras_of_other_tools_equal_their_own_output() {
     for (name, modules, scales) in [
         ("peft_lora", 153, [("scale1", 1.0), ("scale0.5", 0.5)]),
         ("kohya_locon_sgm", 201, [("scale1", 1.0), ("scale0_7", 0.7)]),
-        (
-            "kohya_lora_diffusers_names",
-            136,
-            [("scale1", 1.0), ("scale0_7", 0.7)],
-        ),
+        ("kohya_lora_diffusers_names", 136, [("scale1", 1.0), ("scale0_7", 0.7)]),
     ] {
         let adapter = open(&format!("{name}.safetensors"));
         assert_eq!(adapter.kind(), "LoRA");
         let expected = tensors(&format!("{name}.expected.safetensors"));
         for (key, scale) in scales {
             let (adapted, coverage) = apply(&base, &adapter, scale);
-            assert_eq!(
-                (coverage.matched.len(), coverage.is_full()),
-                (modules, true),
-                "{name}"
-            );
+            assert_eq!((coverage.matched.len(), coverage.is_full()), (modules, true), "{name}");
             let out = output_at_401(&adapted.unet, &reference);
             assert_close(&format!("{name} {key}"), &out, &expected[key], 1e-4);
             assert!(
@@ -75,12 +65,7 @@ fn the_para_of_peft_equals_its_own_output() {
         assert_eq!((adapter.kind(), adapter.rank()), ("PaRa", 3));
         let (adapted, coverage) = apply(&AdaptedUnet::new(unet.clone()), &adapter, 1.0);
         assert_eq!(coverage.matched.len(), 136);
-        assert_close(
-            path,
-            &output_at_401(&adapted.unet, &reference),
-            &expected["out"],
-            1e-4,
-        );
+        assert_close(path, &output_at_401(&adapted.unet, &reference), &expected["out"], 1e-4);
     }
 }
 
@@ -94,25 +79,14 @@ fn an_exported_para_is_the_para() {
     for (dtype, limit) in [(DType::F32, 1e-6), (DType::F16, 2e-3)] {
         let bytes = para.lora_bytes(unet.tensors(), &layout, dtype).unwrap();
         let lora = Adapter::from_bytes(&bytes).unwrap();
-        assert!(
-            lora.modules()
-                .iter()
-                .all(|m| m.path.starts_with("down_blocks")
-                    || m.path.starts_with("up_blocks")
-                    || m.path.starts_with("mid_block"))
-        );
+        assert!(lora.modules().iter().all(|m| m.path.starts_with("down_blocks")
+            || m.path.starts_with("up_blocks")
+            || m.path.starts_with("mid_block")));
         let header = String::from_utf8_lossy(&bytes[..20_000]).to_string();
-        assert!(header.contains(
-            "lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.lora_down.weight"
-        ));
+        assert!(header.contains("lora_unet_input_blocks_4_1_transformer_blocks_0_attn1_to_q.lora_down.weight"));
         let (adapted, coverage) = apply(&base, &Arc::new(lora), 1.0);
         assert_eq!(coverage.matched.len(), 136);
-        assert_close(
-            "export",
-            &output_at_401(&adapted.unet, &reference),
-            &exact,
-            limit,
-        );
+        assert_close("export", &output_at_401(&adapted.unet, &reference), &exact, limit);
         if dtype == DType::F32 {
             let direct = apply(&base, &para, 1.0).0;
             for (name, weight) in direct.unet.tensors() {
@@ -132,8 +106,7 @@ fn an_exported_para_is_the_para() {
         .collect();
     assert_ne!(
         para.lora_bytes(&other, &layout, DType::F32).unwrap(),
-        para.lora_bytes(unet.tensors(), &layout, DType::F32)
-            .unwrap()
+        para.lora_bytes(unet.tensors(), &layout, DType::F32).unwrap()
     );
 }
 
@@ -150,11 +123,7 @@ fn order_is_stated_and_weights_come_from_the_base() {
     let first = apply(&apply(&base, &para, 1.0).0, &lora, 0.5).0;
     let second = apply(&apply(&base, &lora, 0.5).0, &para, 1.0).0;
     assert_close("PaRas come first", &out(&first), &out(&second), 0.0);
-    let projected = apply(&base, &para, 1.0)
-        .0
-        .apply(lora.clone(), before)
-        .unwrap()
-        .0;
+    let projected = apply(&base, &para, 1.0).0.apply(lora.clone(), before).unwrap().0;
     assert!(
         distance(&out(&projected), &out(&first)) > 1e-3,
         "before_para makes a difference"
@@ -178,26 +147,13 @@ fn order_is_stated_and_weights_come_from_the_base() {
         inside(&weight(&projected)) < 1e-5,
         "a LoRA before the PaRa is projected too"
     );
-    assert!(
-        inside(&weight(&first)) > 1e-3,
-        "a LoRA after the PaRa is not"
-    );
+    assert!(inside(&weight(&first)) > 1e-3, "a LoRA after the PaRa is not");
     // Strength 0 is the base model, bit for bit in its output.
-    assert_close(
-        "strength 0",
-        &out(&apply(&base, &para, 0.0).0),
-        &out(&base),
-        0.0,
-    );
+    assert_close("strength 0", &out(&apply(&base, &para, 0.0).0), &out(&base), 0.0);
     assert!(failure(base.apply(para.clone(), scaled(2.0))).contains("expected 0 to 1"));
     // A PaRa twice is the PaRa once; a merge of it with itself too.
     let once = apply(&base, &para, 1.0).0;
-    assert_close(
-        "twice",
-        &out(&apply(&once, &para, 1.0).0),
-        &out(&once),
-        1e-5,
-    );
+    assert_close("twice", &out(&apply(&once, &para, 1.0).0), &out(&once), 1e-5);
     let (same, _) = combine::merge(&[&para.paras()[0], &para.paras()[0]], None, Cap::Warn).unwrap();
     assert_close(
         "merged",
@@ -220,16 +176,10 @@ fn less_than_full_coverage_is_an_error_with_the_cause() {
     );
     assert!(text.contains("another kind of model"), "{text}");
 
-    let Adapter::Lora(mut lora) = Adapter::open(&fixture("kohya_locon_sgm.safetensors")).unwrap()
-    else {
+    let Adapter::Lora(mut lora) = Adapter::open(&fixture("kohya_locon_sgm.safetensors")).unwrap() else {
         panic!("a LoRA");
     };
-    let (mut name, module) = lora
-        .modules
-        .iter()
-        .next()
-        .map(|(n, m)| (n.clone(), m.clone()))
-        .unwrap();
+    let (mut name, module) = lora.modules.iter().next().map(|(n, m)| (n.clone(), m.clone())).unwrap();
     name.path = "up_blocks.1.resnets.0.conv9".into();
     lora.modules.insert(name, module);
     let base = AdaptedUnet::new(sdxl);
@@ -249,10 +199,7 @@ fn less_than_full_coverage_is_an_error_with_the_cause() {
     let blocks = coverage.by_block();
     assert_eq!(blocks.values().map(|(hit, _)| hit).sum::<usize>(), 201);
     assert_eq!(blocks["up_blocks.1"], (0, 1));
-    assert!(
-        coverage.to_string().contains("input_blocks.4"),
-        "{coverage}"
-    );
+    assert!(coverage.to_string().contains("input_blocks.4"), "{coverage}");
     // Nothing at all is never what was wanted.
     let Adapter::Lora(only) = Adapter::open(&fixture("peft_lora.safetensors")).unwrap() else {
         panic!("a LoRA");

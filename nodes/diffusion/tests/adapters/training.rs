@@ -96,22 +96,11 @@ fn worst<'a>(distances: impl Iterator<Item = (f64, &'a String)>) -> (f64, &'a St
 fn five_steps_of_para_equal_torch() {
     let (unet, reference) = tiny();
     let recorded = tensors("para_train_step.safetensors");
-    let (start, end, first) = (
-        part(&recorded, "B0."),
-        part(&recorded, "B5."),
-        part(&recorded, "grad."),
-    );
-    let series = |name: &str| {
-        recorded[name]
-            .to_dtype(DType::F64)
-            .unwrap()
-            .to_vec1::<f64>()
-            .unwrap()
-    };
+    let (start, end, first) = (part(&recorded, "B0."), part(&recorded, "B5."), part(&recorded, "grad."));
+    let series = |name: &str| recorded[name].to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
     let (losses, norms) = (series("loss"), series("grad_norm"));
     let timesteps: Vec<Vec<i64>> = recorded["timesteps"].to_vec2().unwrap();
-    for (unet, loss_limit, norm_limit, movement_limit) in
-        [(in_f64(&unet), 1e-6, 1e-3, 1e-3), (unet, 1e-4, 2e-2, 0.02)]
+    for (unet, loss_limit, norm_limit, movement_limit) in [(in_f64(&unet), 1e-6, 1e-3, 1e-3), (unet, 1e-4, 2e-2, 0.02)]
     {
         let mut trainer = Trainer::new(
             unet.clone(),
@@ -125,12 +114,7 @@ fn five_steps_of_para_equal_torch() {
         trainer.set_weights(&start).unwrap();
         for step in 0..5 {
             let t = timesteps[step].iter().map(|t| *t as usize).collect();
-            let batch = batch(
-                &reference,
-                &recorded["x0"],
-                recorded["noise"].get(step).unwrap(),
-                t,
-            );
+            let batch = batch(&reference, &recorded["x0"], recorded["noise"].get(step).unwrap(), t);
             if step == 0 {
                 let (_, gradients) = trainer.gradients(&batch).unwrap();
                 let worst = worst(first.iter().map(|(n, g)| (distance(&gradients[n], g), n)));
@@ -143,10 +127,7 @@ fn five_steps_of_para_equal_torch() {
             let norm_error = (progress.gradient_norm / norms[step] - 1.0).abs();
             println!("step {step}: loss off by {error:.1e}, norm by {norm_error:.1e}");
             assert!(error < loss_limit, "step {step}: loss off by {error:e}");
-            assert!(
-                norm_error < norm_limit,
-                "step {step}: norm off by {norm_error:e}"
-            );
+            assert!(norm_error < norm_limit, "step {step}: norm off by {norm_error:e}");
         }
         let weights = trainer.weights().unwrap();
         let moved = |w: &Tensors, n: &String| (&w[n] - &start[n]).unwrap();
@@ -210,19 +191,8 @@ fn gradients_equal_finite_differences() {
             Prediction::Epsilon,
         ),
     ] {
-        let mut trainer = Trainer::new(
-            unet.clone(),
-            schedule(prediction),
-            data(&reference),
-            options.clone(),
-        )
-        .unwrap();
-        let batch = batch(
-            &reference,
-            &reference["latent"],
-            noise.clone(),
-            vec![401, 100],
-        );
+        let mut trainer = Trainer::new(unet.clone(), schedule(prediction), data(&reference), options.clone()).unwrap();
+        let batch = batch(&reference, &reference["latent"], noise.clone(), vec![401, 100]);
         let names: Vec<String> = trainer.weights().unwrap().into_keys().collect();
         if matches!(options.method, Method::Lora { .. }) {
             // `up` starts at zero, which would leave the gradient of `down` zero.
@@ -235,24 +205,16 @@ fn gradients_equal_finite_differences() {
         let mut seen = 0;
         for name in names
             .iter()
-            .filter(|n| {
-                n.contains("conv1") || n.contains("to_out.0") || n.contains("time_emb_proj")
-            })
+            .filter(|n| n.contains("conv1") || n.contains("to_out.0") || n.contains("time_emb_proj"))
             .step_by(9)
         {
             let (slope, gradient) = slopes(&mut trainer, &batch, name, 3, 1e-3);
             let error = (slope - gradient).abs() / (slope.abs() + gradient.abs() + 1e-5);
             println!("{name}: slope {slope:e}, gradient {gradient:e}");
-            assert!(
-                error < 1e-2,
-                "{name}: slope {slope:e}, gradient {gradient:e}"
-            );
+            assert!(error < 1e-2, "{name}: slope {slope:e}, gradient {gradient:e}");
             seen += usize::from(gradient.abs() > 1e-5);
         }
-        assert!(
-            seen >= 3,
-            "only {seen} gradients are large enough to mean anything"
-        );
+        assert!(seen >= 3, "only {seen} gradients are large enough to mean anything");
     }
 }
 
@@ -281,14 +243,8 @@ fn a_resumed_training_repeats_every_bit() {
         assert_eq!(straight.step_count(), 6);
         let mut half = new();
         let start = bytes(&half);
-        half.run(|_, p| {
-            Ok(if p.step == 3 {
-                Control::Stop
-            } else {
-                Control::Continue
-            })
-        })
-        .unwrap();
+        half.run(|_, p| Ok(if p.step == 3 { Control::Stop } else { Control::Continue }))
+            .unwrap();
         assert_eq!(half.step_count(), 3);
         let state = half.state_bytes().unwrap();
         let mut resumed = new();
@@ -297,23 +253,14 @@ fn a_resumed_training_repeats_every_bit() {
         resumed.run(|_, _| Ok(Control::Continue)).unwrap();
         assert_eq!(resumed.losses(), straight.losses());
         assert_eq!(bytes(&resumed), bytes(&straight));
-        assert_eq!(
-            resumed.state_bytes().unwrap(),
-            straight.state_bytes().unwrap()
-        );
+        assert_eq!(resumed.state_bytes().unwrap(), straight.state_bytes().unwrap());
         assert_ne!(bytes(&straight), start);
         // Another seed is another training, and its state is not taken.
         let other = Options {
             seed: 6,
             ..options.clone()
         };
-        let mut other = Trainer::new(
-            unet.clone(),
-            schedule(Prediction::Epsilon),
-            data(&reference),
-            other,
-        )
-        .unwrap();
+        let mut other = Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), other).unwrap();
         let before = other.state_bytes().unwrap();
         assert!(failure(other.restore(&state)).contains("other options"));
         assert_eq!(other.state_bytes().unwrap(), before);
@@ -330,27 +277,18 @@ fn training_lowers_the_loss_and_the_file_does_what_was_trained() {
             lr: 1e-2,
             ..small(method)
         };
-        let mut trainer = Trainer::new(
-            unet.clone(),
-            schedule(Prediction::Epsilon),
-            data(&reference),
-            options,
-        )
-        .unwrap();
+        let mut trainer = Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), options).unwrap();
         let fixed = batch(
             &reference,
             &reference["latent"],
             reference["ddim_init_noise"].clone(),
             vec![500, 300],
         );
-        let losses: Vec<f64> = (0..12)
-            .map(|_| trainer.step_with(&fixed).unwrap().loss)
-            .collect();
+        let losses: Vec<f64> = (0..12).map(|_| trainer.step_with(&fixed).unwrap().loss).collect();
         assert!(losses[11] < 0.97 * losses[0], "{method:?}: {losses:?}");
         // The applied adapter gives the loss that the hooks gave.
         let (trained, _) = trainer.gradients(&fixed).unwrap();
-        let adapter =
-            Arc::new(Adapter::from_bytes(&trainer.adapter().unwrap().to_bytes().unwrap()).unwrap());
+        let adapter = Arc::new(Adapter::from_bytes(&trainer.adapter().unwrap().to_bytes().unwrap()).unwrap());
         let (adapted, coverage) = AdaptedUnet::new(unet.clone())
             .apply(adapter.clone(), Apply::default())
             .unwrap();
@@ -381,13 +319,9 @@ fn training_lowers_the_loss_and_the_file_does_what_was_trained() {
             assert_eq!(para.info[FINGERPRINT].len(), 32);
             // Convolutions, shortcuts and samplers included, the export does the same on this base.
             let layout = UnetLayout::from(unet.config());
-            let bytes = adapter
-                .lora_bytes(unet.tensors(), &layout, DType::F32)
-                .unwrap();
+            let bytes = adapter.lora_bytes(unet.tensors(), &layout, DType::F32).unwrap();
             let lora = Arc::new(Adapter::from_bytes(&bytes).unwrap());
-            let exported = AdaptedUnet::new(unet.clone())
-                .apply(lora, Apply::default())
-                .unwrap();
+            let exported = AdaptedUnet::new(unet.clone()).apply(lora, Apply::default()).unwrap();
             assert_eq!(exported.1.matched.len(), coverage.matched.len());
             for (name, weight) in adapted.unet.tensors() {
                 assert_close(name, &exported.0.unet.tensors()[name], weight, 1e-6);
@@ -398,15 +332,7 @@ fn training_lowers_the_loss_and_the_file_does_what_was_trained() {
                 .map(|(n, t)| (n.clone(), (t * 1.5).unwrap()))
                 .collect();
             let other = AdaptedUnet::new(Arc::new(unet.with_weights(&changed).unwrap()));
-            assert_eq!(
-                other
-                    .apply(adapter, Apply::default())
-                    .unwrap()
-                    .1
-                    .warnings
-                    .len(),
-                1
-            );
+            assert_eq!(other.apply(adapter, Apply::default()).unwrap().1.warnings.len(), 1);
         }
     }
 }
@@ -446,9 +372,7 @@ fn a_gate_starts_from_the_base_model() {
 fn what_cannot_be_trained_is_refused() {
     let (unet, reference) = tiny();
     let new = |options: Options, data: TrainData| {
-        failure(
-            Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data, options).map(|_| ()),
-        )
+        failure(Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data, options).map(|_| ()))
     };
     let all = || data(&reference);
     assert!(
@@ -525,13 +449,7 @@ fn what_cannot_be_trained_is_refused() {
         mean: (reference["latent"].clone() * f64::NAN).unwrap(),
         ..all()
     };
-    let mut trainer = Trainer::new(
-        unet.clone(),
-        schedule(Prediction::Epsilon),
-        diverged,
-        small(PARA),
-    )
-    .unwrap();
+    let mut trainer = Trainer::new(unet.clone(), schedule(Prediction::Epsilon), diverged, small(PARA)).unwrap();
     assert!(failure(trainer.step()).contains("step 1"));
     let last = Options {
         subset: Subset::ExCAHLLast,
@@ -548,19 +466,11 @@ fn what_cannot_be_trained_is_refused() {
 fn starting_values_follow_the_seed() {
     let (unet, reference) = tiny();
     let weights = |seed| {
-        let options = Options {
-            seed,
-            ..small(PARA)
-        };
-        Trainer::new(
-            unet.clone(),
-            schedule(Prediction::Epsilon),
-            data(&reference),
-            options,
-        )
-        .unwrap()
-        .weights()
-        .unwrap()
+        let options = Options { seed, ..small(PARA) };
+        Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), options)
+            .unwrap()
+            .weights()
+            .unwrap()
     };
     let (a, b, c) = (weights(1), weights(1), weights(2));
     for (name, value) in &a {
@@ -574,11 +484,7 @@ fn starting_values_follow_the_seed() {
 
 #[test]
 fn pictures_and_prompts_become_training_data() {
-    let folder = ModelFolder::open(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/tiny-sdxl"
-    ))
-    .unwrap();
+    let folder = ModelFolder::open(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-sdxl")).unwrap();
     let (vae, text) = (
         folder.vae(&Device::Cpu).unwrap(),
         folder.text(DType::F32, &Device::Cpu).unwrap(),
@@ -586,9 +492,7 @@ fn pictures_and_prompts_become_training_data() {
     let (_, reference) = tiny();
     let image = &reference["image"];
     let pictures = Tensor::cat(&[image, &image.neg().unwrap()], 0).unwrap();
-    let prompt = text
-        .encode("a photo of a sks teddy bear in the kitchen")
-        .unwrap();
+    let prompt = text.encode("a photo of a sks teddy bear in the kitchen").unwrap();
     let data = TrainData::encode(&vae, &pictures, std::slice::from_ref(&prompt)).unwrap();
     assert_eq!(data.pictures(), 2);
     assert_close(

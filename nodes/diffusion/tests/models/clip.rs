@@ -34,19 +34,11 @@ fn the_old_id_of_the_end_token_pools_at_the_highest_id() {
 fn later_tokens_do_not_change_earlier_states() {
     let model = second();
     let states = model
-        .forward(
-            &[vec![914, 5, 6, 7, 915], vec![914, 5, 6, 80, 90]],
-            &Hooks::none(),
-        )
+        .forward(&[vec![914, 5, 6, 7, 915], vec![914, 5, 6, 80, 90]], &Hooks::none())
         .unwrap()
         .last;
     let start = states.narrow(1, 0, 3).unwrap();
-    assert_close(
-        "same start",
-        &start.get(0).unwrap(),
-        &start.get(1).unwrap(),
-        1e-6,
-    );
+    assert_close("same start", &start.get(0).unwrap(), &start.get(1).unwrap(), 1e-6);
     let end = states.narrow(1, 3, 2).unwrap();
     assert!(relative_error(&end.get(0).unwrap(), &end.get(1).unwrap()) > 1e-2);
 }
@@ -66,11 +58,7 @@ fn modules_have_their_full_paths_and_can_be_replaced() {
     assert_eq!(paths[2], "text_model.encoder.layers.0.self_attn.q_proj");
     let name = "text_model.encoder.layers.0.mlp.fc2.weight";
     let zero = BTreeMap::from([(name.to_owned(), model.tensors()[name].zeros_like().unwrap())]);
-    let run = |m: &ClipText| {
-        m.forward(&[vec![914, 5, 915]], &Hooks::none())
-            .unwrap()
-            .last
-    };
+    let run = |m: &ClipText| m.forward(&[vec![914, 5, 915]], &Hooks::none()).unwrap().last;
     assert!(relative_error(&run(&model.with_weights(&zero).unwrap()), &run(&model)) > 1e-3);
 }
 

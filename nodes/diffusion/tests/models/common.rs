@@ -35,15 +35,9 @@ pub(crate) fn relative_error(got: &Tensor, want: &Tensor) -> f64 {
             .unwrap()
     };
     let (got, want) = (flat(got), flat(want));
-    assert!(
-        got.iter().all(|v| v.is_finite()),
-        "not every number is finite"
-    );
+    assert!(got.iter().all(|v| v.is_finite()), "not every number is finite");
     let scale = want.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-    let worst = got
-        .iter()
-        .zip(&want)
-        .fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
+    let worst = got.iter().zip(&want).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
     if worst == 0.0 { 0.0 } else { worst / scale }
 }
 

@@ -59,8 +59,7 @@ fn schedules_start_and_end_where_they_should() {
         let ddim = Ddim::for_training(config);
         (ddim.alphas_cumprod()[0], ddim.alphas_cumprod()[999])
     };
-    let near =
-        |a: f64, b: f64| assert!((a - b).abs() < 1e-6 * b.abs().max(1e-3), "{a} against {b}");
+    let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-6 * b.abs().max(1e-3), "{a} against {b}");
     let (first, last) = ends(stable());
     near(first, 0.99915);
     near(last, 0.004660095);
@@ -71,21 +70,14 @@ fn schedules_start_and_end_where_they_should() {
         beta_schedule: BetaSchedule::SquaredcosCapV2,
         ..stable()
     };
-    let bar = |t: f64| {
-        ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2)
-            .cos()
-            .powi(2)
-    };
+    let bar = |t: f64| ((t + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
     let middle = Ddim::for_training(cosine).alphas_cumprod()[499];
     assert!((middle - bar(0.5) / bar(0.0)).abs() < 1e-6, "{middle}");
     let (first, last) = ends(DdimConfig {
         rescale_betas_zero_snr: true,
         ..stable()
     });
-    assert!(
-        (first - 0.99915).abs() < 1e-6 && last.abs() < 1e-12,
-        "{first} {last}"
-    );
+    assert!((first - 0.99915).abs() < 1e-6 && last.abs() < 1e-12, "{first} {last}");
 }
 
 #[test]
@@ -95,11 +87,7 @@ fn an_exact_model_brings_the_clean_latents_back() {
         generator.randn((2, 4, 3, 5)).unwrap(),
         generator.randn((2, 4, 3, 5)).unwrap(),
     );
-    for prediction_type in [
-        Prediction::Epsilon,
-        Prediction::VPrediction,
-        Prediction::Sample,
-    ] {
+    for prediction_type in [Prediction::Epsilon, Prediction::VPrediction, Prediction::Sample] {
         let ddim = Ddim::new(
             DdimConfig {
                 prediction_type,
@@ -109,35 +97,18 @@ fn an_exact_model_brings_the_clean_latents_back() {
             4,
         )
         .unwrap();
-        let mut x = ddim
-            .add_noise(&clean, &noise, &[ddim.timesteps()[0]; 2])
-            .unwrap();
+        let mut x = ddim.add_noise(&clean, &noise, &[ddim.timesteps()[0]; 2]).unwrap();
         for t in ddim.timesteps().to_vec() {
             let output = ddim.target(&clean, &noise, &[t, t]).unwrap();
-            assert_close(
-                "implied",
-                &ddim.predict_clean(&output, t, &x).unwrap(),
-                &clean,
-                1e-5,
-            );
+            assert_close("implied", &ddim.predict_clean(&output, t, &x).unwrap(), &clean, 1e-5);
             x = ddim.step(&output, t, &x, 0.0, None).unwrap();
         }
         assert_close(&format!("{prediction_type:?}"), &x, &clean, 1e-5);
     }
     let ddim = Ddim::new(stable(), 4).unwrap();
     let mixed = ddim.add_noise(&clean, &noise, &[999, 0]).unwrap();
-    assert_close(
-        "pure noise",
-        &mixed.get(0).unwrap(),
-        &noise.get(0).unwrap(),
-        0.1,
-    );
-    assert_close(
-        "nearly clean",
-        &mixed.get(1).unwrap(),
-        &clean.get(1).unwrap(),
-        0.05,
-    );
+    assert_close("pure noise", &mixed.get(0).unwrap(), &noise.get(0).unwrap(), 0.1);
+    assert_close("nearly clean", &mixed.get(1).unwrap(), &clean.get(1).unwrap(), 0.05);
     assert!(failure(ddim.add_noise(&clean, &noise, &[1])).contains("1 timesteps for 2"));
     assert!(failure(ddim.add_noise(&clean, &noise, &[1, 1000])).contains("timestep 1000"));
     assert!(failure(ddim.step(&noise, 751, &mixed, 0.5, None)).contains("needs noise"));

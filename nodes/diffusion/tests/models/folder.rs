@@ -10,10 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The model that ships with the project.
 pub(crate) fn emoji_xl() -> PathBuf {
-    PathBuf::from(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../graphs/assets/emoji-xl"
-    ))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../graphs/assets/emoji-xl"))
 }
 
 #[test]
@@ -35,17 +32,11 @@ fn sizes_and_family_come_from_the_folder() {
 fn the_shipped_model_loads_in_f32_and_draws() {
     let folder = ModelFolder::open(emoji_xl()).unwrap();
     let cpu = Device::Cpu;
-    let (unet, vae) = (
-        folder.unet(DType::F32, &cpu).unwrap(),
-        folder.vae(&cpu).unwrap(),
-    );
+    let (unet, vae) = (folder.unet(DType::F32, &cpu).unwrap(), folder.vae(&cpu).unwrap());
     let text = folder.text(DType::F32, &cpu).unwrap();
     assert!(unet.tensors().values().all(|t| t.dtype() == DType::F32));
     let parameters: usize = unet.tensors().values().map(|t| t.elem_count()).sum();
-    assert!(
-        (11_000_000..11_500_000).contains(&parameters),
-        "{parameters}"
-    );
+    assert!((11_000_000..11_500_000).contains(&parameters), "{parameters}");
     let encode = |encoded: diffusion::text::Encoded| Conditioning {
         added: Some(Added::for_size(encoded.pooled.unwrap(), 64, 64).unwrap()),
         states: encoded.states,
@@ -67,9 +58,7 @@ fn the_shipped_model_loads_in_f32_and_draws() {
     let mut generator = Generator::manual_seed(1);
     let noise = generator.randn((1, 4, 16, 16)).unwrap();
     let latents = sample(&sampling, &noise, &mut generator, &mut |_| Ok(())).unwrap();
-    let picture = vae
-        .decode(&(latents / vae.scaling_factor()).unwrap())
-        .unwrap();
+    let picture = vae.decode(&(latents / vae.scaling_factor()).unwrap()).unwrap();
     assert_eq!(picture.dims(), [1, 3, 64, 64]);
     // A fox is redder than it is blue; snow makes the picture bright; noise would be neither smooth nor in range.
     let mean = |c: usize| {
@@ -92,13 +81,7 @@ fn the_shipped_model_loads_in_f32_and_draws() {
         .unwrap()
         .to_scalar::<f32>()
         .unwrap();
-    let reach = picture
-        .abs()
-        .unwrap()
-        .max_all()
-        .unwrap()
-        .to_scalar::<f32>()
-        .unwrap();
+    let reach = picture.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
     println!(
         "red {:.3}, blue {:.3}, roughness {roughness:.3}, reach {reach:.3}",
         mean(0),
@@ -110,10 +93,7 @@ fn the_shipped_model_loads_in_f32_and_draws() {
         mean(0),
         mean(2)
     );
-    assert!(
-        roughness < 0.2 && reach < 1.6,
-        "roughness {roughness}, reach {reach}"
-    );
+    assert!(roughness < 0.2 && reach < 1.6, "roughness {roughness}, reach {reach}");
 }
 
 #[track_caller]
@@ -149,11 +129,7 @@ fn broken_folders_are_explained() {
     );
     broken(
         |f| {
-            edit(
-                &f.join("model_index.json"),
-                "StableDiffusionXLPipeline",
-                "FluxPipeline",
-            );
+            edit(&f.join("model_index.json"), "StableDiffusionXLPipeline", "FluxPipeline");
         },
         &["FluxPipeline", "StableDiffusionXLPipeline"],
     );
@@ -187,11 +163,7 @@ fn broken_folders_are_explained() {
                 "\"layers_per_block\": 1",
             );
         },
-        &[
-            "unexpected",
-            "diffusion_pytorch_model.safetensors",
-            "config.json",
-        ],
+        &["unexpected", "diffusion_pytorch_model.safetensors", "config.json"],
     );
     broken(
         |f| {
@@ -218,13 +190,10 @@ fn what_is_no_folder_is_explained() {
     let file = fixture("torch_noise.safetensors");
     let message = failure(ModelFolder::open(&file));
     assert!(
-        message.contains("single-file checkpoints are not read yet")
-            && message.contains("from_single_file"),
+        message.contains("single-file checkpoints are not read yet") && message.contains("from_single_file"),
         "{message}"
     );
-    assert!(
-        failure(ModelFolder::open(fixture("clip_tokens.json"))).contains("expected the folder")
-    );
+    assert!(failure(ModelFolder::open(fixture("clip_tokens.json"))).contains("expected the folder"));
     assert!(failure(ModelFolder::open(fixture("nowhere"))).contains("no such folder"));
     assert!(failure(ModelFolder::open(fixture("clip_tokenizer"))).contains("model_index.json"));
 }

@@ -22,9 +22,7 @@ fn every_draw_equals_pytorch() {
         let want = values(want);
         let got = match what {
             "rand" => values(&generator.rand(20).unwrap()),
-            "randint1000" => (0..20)
-                .map(|_| generator.randint(1000).unwrap() as f64)
-                .collect(),
+            "randint1000" => (0..20).map(|_| generator.randint(1000).unwrap() as f64).collect(),
             "second_after_7" => {
                 generator.randn(7).unwrap();
                 values(&generator.randn(20).unwrap())
@@ -35,19 +33,13 @@ fn every_draw_equals_pytorch() {
             }
         };
         assert!(got.len() >= want.len());
-        let error = got
-            .iter()
-            .zip(&want)
-            .fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
+        let error = got.iter().zip(&want).fold(0.0f64, |m, (a, b)| m.max((a - b).abs()));
         assert!(error <= 2e-6, "{name}: worst difference {error:.3e}");
         worst = worst.max(error);
         checked += 1;
     }
     println!("{checked} draws, worst difference {worst:.2e}");
-    assert_eq!(
-        checked, 72,
-        "every entry of the fixture, worst difference {worst:.3e}"
-    );
+    assert_eq!(checked, 72, "every entry of the fixture, worst difference {worst:.3e}");
 }
 
 #[test]

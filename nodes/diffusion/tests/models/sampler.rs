@@ -11,8 +11,7 @@ fn conditioning(text: &TextEncoders, prompts: &[String], size: usize) -> Conditi
     let encoded: Vec<_> = prompts.iter().map(|p| text.encode(p).unwrap()).collect();
     let states: Vec<Tensor> = encoded.iter().map(|e| e.states.clone()).collect();
     let pooled: Vec<Tensor> = encoded.into_iter().filter_map(|e| e.pooled).collect();
-    let added = (!pooled.is_empty())
-        .then(|| Added::for_size(Tensor::cat(&pooled, 0).unwrap(), size, size).unwrap());
+    let added = (!pooled.is_empty()).then(|| Added::for_size(Tensor::cat(&pooled, 0).unwrap(), size, size).unwrap());
     Conditioning {
         states: Tensor::cat(&states, 0).unwrap(),
         added,
@@ -64,13 +63,8 @@ fn trajectory(family: &str, eta: f64) {
     .unwrap();
     assert_close("last", &latents, &steps.get(5).unwrap(), 1e-4);
     let vae = folder.vae(&cpu).unwrap();
-    let image = vae
-        .decode(&(latents / vae.scaling_factor()).unwrap())
-        .unwrap();
-    let image = ((image / 2.0).unwrap() + 0.5)
-        .unwrap()
-        .clamp(0f32, 1f32)
-        .unwrap();
+    let image = vae.decode(&(latents / vae.scaling_factor()).unwrap()).unwrap();
+    let image = ((image / 2.0).unwrap() + 0.5).unwrap().clamp(0f32, 1f32).unwrap();
     assert_close(
         &format!("{family} eta {eta} picture"),
         &image,

@@ -21,12 +21,7 @@ fn awkward_prompts_have_the_ids_of_transformers() {
     for case in cases {
         let tokens = tokenizer.encode(&case.text).unwrap();
         assert_eq!(tokens.ids, case.ids, "{:?}", case.text);
-        assert_eq!(
-            tokens.cut.is_some(),
-            case.ids_full.len() > 77,
-            "{:?}",
-            case.text
-        );
+        assert_eq!(tokens.cut.is_some(), case.ids_full.len() > 77, "{:?}", case.text);
     }
 }
 
@@ -49,10 +44,7 @@ fn the_part_that_was_cut_is_told() {
     assert_eq!(cut(7, "a photo of the dog"), None);
     // One emoji of several tokens, cut in its middle.
     let whole = cut(3, "👾🏽 x").unwrap();
-    assert!(
-        "👾🏽 x".ends_with(&whole) && whole.ends_with("🏽 x"),
-        "{whole:?}"
-    );
+    assert!("👾🏽 x".ends_with(&whole) && whole.ends_with("🏽 x"), "{whole:?}");
 }
 
 #[test]
@@ -68,14 +60,7 @@ fn both_kinds_of_file_make_the_same_tokenizer() {
         let open = |path: &Path| Tokenizer::open(path, 32).unwrap();
         let (whole, parts, alone) = (open(&whole), open(parts.path()), open(alone.path()));
         let mut texts: Vec<String> = cases().into_iter().map(|c| c.text).collect();
-        texts.extend(
-            [
-                "wow! a dog!!",
-                "!",
-                "a photo of a sks teddy bear <|endoftext|> x",
-            ]
-            .map(String::from),
-        );
+        texts.extend(["wow! a dog!!", "!", "a photo of a sks teddy bear <|endoftext|> x"].map(String::from));
         for text in texts {
             let tokens = whole.encode(&text).unwrap();
             assert_eq!(tokens.ids.len(), 32);
@@ -100,12 +85,8 @@ fn broken_tokenizers_are_explained() {
         message.contains("merges.txt") && message.contains("tokenizer.json"),
         "{message}"
     );
-    let message =
-        broken(&|f| std::fs::write(f.join("merges.txt"), "#version: 0.2\na b c\n").unwrap());
-    assert!(
-        message.contains("line 2") && message.contains("a b c"),
-        "{message}"
-    );
+    let message = broken(&|f| std::fs::write(f.join("merges.txt"), "#version: 0.2\na b c\n").unwrap());
+    assert!(message.contains("line 2") && message.contains("a b c"), "{message}");
     let message = broken(&|f| std::fs::write(f.join("vocab.json"), "{").unwrap());
     assert!(message.contains("vocab.json"), "{message}");
     let message = broken(&|f| {

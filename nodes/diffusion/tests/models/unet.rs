@@ -30,20 +30,11 @@ fn timesteps(values: &[f32]) -> Tensor {
 fn predictions_equal_diffusers() {
     for family in ["tiny-sdxl", "tiny-sd15"] {
         let (unet, reference) = (unet(family), expected(family));
-        let (latent, context) = (
-            want(&reference, "latent"),
-            want(&reference, "prompt_embeds"),
-        );
+        let (latent, context) = (want(&reference, "latent"), want(&reference, "prompt_embeds"));
         let added = (family == "tiny-sdxl").then(|| added(&reference));
         for t in [981.0, 401.0, 1.0] {
             let got = unet
-                .forward(
-                    &latent,
-                    &timesteps(&[t, t]),
-                    &context,
-                    added.as_ref(),
-                    &Hooks::none(),
-                )
+                .forward(&latent, &timesteps(&[t, t]), &context, added.as_ref(), &Hooks::none())
                 .unwrap();
             assert_close(
                 &format!("{family} t={t}"),
@@ -84,13 +75,7 @@ fn odd_sizes_run_and_a_batch_does_not_mix() {
     let context = want(&reference, "prompt_embeds");
     let x = Generator::manual_seed(3).randn((2, 4, 9, 13)).unwrap();
     let both = unet
-        .forward(
-            &x,
-            &timesteps(&[500.0, 20.0]),
-            &context,
-            None,
-            &Hooks::none(),
-        )
+        .forward(&x, &timesteps(&[500.0, 20.0]), &context, None, &Hooks::none())
         .unwrap();
     assert_eq!(both.dims(), [2, 4, 9, 13]);
     let second = |t: &Tensor| t.narrow(0, 1, 1).unwrap().contiguous().unwrap();
@@ -114,11 +99,7 @@ fn sdxl_modules_are_those_of_diffusers_in_its_order() {
         .iter()
         .map(|m| {
             let shape = serde_json::from_value(m["shape"].clone()).unwrap();
-            (
-                m["path"].as_str().unwrap().to_owned(),
-                m["kind"] == "Linear",
-                shape,
-            )
+            (m["path"].as_str().unwrap().to_owned(), m["kind"] == "Linear", shape)
         })
         .collect();
     let got: Vec<(String, bool, Vec<usize>)> = module_shapes(&UnetConfig::sdxl())
@@ -129,10 +110,7 @@ fn sdxl_modules_are_those_of_diffusers_in_its_order() {
     assert_eq!(got.len(), 794);
     assert_eq!(got, want);
     let sd15 = module_shapes(&UnetConfig::sd15()).unwrap();
-    let projections = sd15
-        .iter()
-        .filter(|m| m.path.ends_with("proj_in"))
-        .collect::<Vec<_>>();
+    let projections = sd15.iter().filter(|m| m.path.ends_with("proj_in")).collect::<Vec<_>>();
     assert!(projections.iter().all(|m| m.shape[2..] == [1, 1]) && projections.len() == 16);
 }
 
@@ -203,23 +181,11 @@ fn inputs_of_another_model_are_refused() {
     let t = timesteps(&[1.0, 1.0]);
     let none = Hooks::none();
     assert!(failure(unet.forward(&x, &t, &context, None, &none)).contains("pooled text"));
-    assert!(
-        failure(unet.forward(&x, &timesteps(&[1.0]), &context, Some(&added), &none))
-            .contains("expected [2]")
-    );
+    assert!(failure(unet.forward(&x, &timesteps(&[1.0]), &context, Some(&added), &none)).contains("expected [2]"));
     let narrow = context.narrow(2, 0, 16).unwrap();
+    assert!(failure(unet.forward(&x, &t, &narrow, Some(&added), &none)).contains("[2, tokens, 32]"));
     assert!(
-        failure(unet.forward(&x, &t, &narrow, Some(&added), &none)).contains("[2, tokens, 32]")
-    );
-    assert!(
-        failure(unet.forward(
-            &x.narrow(1, 0, 3).unwrap(),
-            &t,
-            &context,
-            Some(&added),
-            &none
-        ))
-        .contains("3 channels")
+        failure(unet.forward(&x.narrow(1, 0, 3).unwrap(), &t, &context, Some(&added), &none)).contains("3 channels")
     );
 }
 
@@ -233,14 +199,8 @@ fn unsupported_architectures_are_refused_by_name() {
         ("addition_embed_type", "image".into()),
         ("attention_type", "gated".into()),
         ("time_cond_proj_dim", 256.into()),
-        (
-            "only_cross_attention",
-            serde_json::json!([true, false, true]),
-        ),
-        (
-            "transformer_layers_per_block",
-            serde_json::json!([[1, 1], 1, 2]),
-        ),
+        ("only_cross_attention", serde_json::json!([true, false, true])),
+        ("transformer_layers_per_block", serde_json::json!([[1, 1], 1, 2])),
         ("transformer_layers_per_block", serde_json::json!([1, 2])),
         (
             "down_block_types",
@@ -276,12 +236,7 @@ impl Hook for Gain {
 /// The derivative of Σ out·w along a direction, from backward and, if asked, from finite differences.
 fn slopes(unet: &Unet, reference: &Weights, path: &str, size: (usize, usize)) -> (f64, f64) {
     let dtype = unet.dtype();
-    let width = unet
-        .modules()
-        .into_iter()
-        .find(|m| m.path == path)
-        .unwrap()
-        .shape[0];
+    let width = unet.modules().into_iter().find(|m| m.path == path).unwrap().shape[0];
     let mut generator = Generator::manual_seed(11);
     let mut draw = |shape: &[usize]| generator.randn(shape).unwrap().to_dtype(dtype).unwrap();
     let (x, weights) = (draw(&[2, 4, size.0, size.1]), draw(&[2, 4, size.0, size.1]));
@@ -291,13 +246,7 @@ fn slopes(unet: &Unet, reference: &Weights, path: &str, size: (usize, usize)) ->
         let mut hooks = Hooks::none();
         hooks.insert(path, Arc::new(Gain(gain.clone())));
         let out = unet
-            .forward(
-                &x,
-                &timesteps(&[700.0, 30.0]),
-                &context,
-                Some(&added),
-                &hooks,
-            )
+            .forward(&x, &timesteps(&[700.0, 30.0]), &context, Some(&added), &hooks)
             .unwrap();
         (out * &weights).unwrap().sum_all().unwrap()
     };
@@ -307,10 +256,7 @@ fn slopes(unet: &Unet, reference: &Weights, path: &str, size: (usize, usize)) ->
     let dot = (grads.get(gain.as_tensor()).expect("a gradient") * &direction).unwrap();
     let step = 1e-6;
     let at = |s: f64| number(loss(&(&direction * s).unwrap()));
-    (
-        number(dot.sum_all().unwrap()),
-        (at(step) - at(-step)) / (2.0 * step),
-    )
+    (number(dot.sum_all().unwrap()), (at(step) - at(-step)) / (2.0 * step))
 }
 
 #[test]
@@ -336,9 +282,7 @@ fn gradients_reach_hooked_modules() {
             let (in_f32, _) = slopes(&single, &reference, path, size);
             let error = (exact - numeric).abs() / numeric.abs();
             let f32_error = (in_f32 - numeric).abs() / numeric.abs();
-            println!(
-                "{path} {size:?}: slope {numeric:.6}, relative error {error:.1e} in f64, {f32_error:.1e} in f32"
-            );
+            println!("{path} {size:?}: slope {numeric:.6}, relative error {error:.1e} in f64, {f32_error:.1e} in f32");
             assert!(
                 error < 1e-6,
                 "{path} {size:?}: {exact} against {numeric}, relative error {error:.3e}"

@@ -10,41 +10,21 @@ fn pictures_and_latents_equal_diffusers() {
         let (reference, vae) = (expected(family), folder(family).vae(&Device::Cpu).unwrap());
         let of = |name: &str| want(&reference, name);
         let posterior = vae.encode(&of("image")).unwrap();
-        assert_close(
-            &format!("{family} mean"),
-            &posterior.mode(),
-            &of("vae_mean"),
-            1e-5,
-        );
-        assert_close(
-            &format!("{family} logvar"),
-            &posterior.logvar,
-            &of("vae_logvar"),
-            1e-5,
-        );
+        assert_close(&format!("{family} mean"), &posterior.mode(), &of("vae_mean"), 1e-5);
+        assert_close(&format!("{family} logvar"), &posterior.logvar, &of("vae_logvar"), 1e-5);
         let image = vae.decode(&of("vae_mean")).unwrap();
         assert_close(&format!("{family} decode"), &image, &of("vae_decode"), 1e-5);
         let wide = vae.encode(&of("image_nonsquare")).unwrap();
-        assert_close(
-            &format!("{family} wide"),
-            &wide.mean,
-            &of("vae_mean_nonsquare"),
-            1e-5,
-        );
+        assert_close(&format!("{family} wide"), &wide.mean, &of("vae_mean_nonsquare"), 1e-5);
     }
 }
 
 #[test]
 fn a_draw_has_the_posterior_s_mean_and_deviation() {
-    let (reference, vae) = (
-        expected("tiny-sdxl"),
-        folder("tiny-sdxl").vae(&Device::Cpu).unwrap(),
-    );
+    let (reference, vae) = (expected("tiny-sdxl"), folder("tiny-sdxl").vae(&Device::Cpu).unwrap());
     let posterior = vae.encode(&want(&reference, "image")).unwrap();
     let draw = posterior.sample(&mut Generator::manual_seed(5)).unwrap();
-    let noise = Generator::manual_seed(5)
-        .randn(posterior.mean.shape().clone())
-        .unwrap();
+    let noise = Generator::manual_seed(5).randn(posterior.mean.shape().clone()).unwrap();
     let deviation = posterior.logvar.exp().unwrap().sqrt().unwrap();
     let back = ((draw - &posterior.mean).unwrap() / deviation).unwrap();
     assert_close("noise", &back, &noise, 1e-4);
@@ -53,8 +33,7 @@ fn a_draw_has_the_posterior_s_mean_and_deviation() {
 #[test]
 fn names_and_shapes_of_older_files_are_read() {
     let path = fixture("tiny-sdxl/vae");
-    let config =
-        VaeConfig::from_json(&std::fs::read_to_string(path.join("config.json")).unwrap()).unwrap();
+    let config = VaeConfig::from_json(&std::fs::read_to_string(path.join("config.json")).unwrap()).unwrap();
     let tensors = Weights::open(&path).unwrap().into_tensors();
     let mut renamed = 0;
     let old = tensors
@@ -98,10 +77,7 @@ fn what_is_not_built_is_refused() {
     for (key, value) in [
         ("latents_mean", "[0.1, 0.2]"),
         ("shift_factor", "0.0609"),
-        (
-            "up_block_types",
-            r#"["UpDecoderBlock2D", "AttnUpDecoderBlock2D"]"#,
-        ),
+        ("up_block_types", r#"["UpDecoderBlock2D", "AttnUpDecoderBlock2D"]"#),
         ("norm_num_groups", "7"),
         ("_class_name", r#""AutoencoderTiny""#),
     ] {

@@ -37,9 +37,7 @@ pub(crate) fn emit(signature: Signature) -> TokenStream {
         }),
     });
     let values: Vec<_> = values.collect();
-    let names: Vec<_> = (0..outputs.len())
-        .map(|i| format_ident!("out{i}"))
-        .collect();
+    let names: Vec<_> = (0..outputs.len()).map(|i| format_ident!("out{i}")).collect();
     let pattern = if tuple {
         quote!((#(#names),*))
     } else {
@@ -88,13 +86,7 @@ fn descriptor(signature: &Signature) -> Vec<TokenStream> {
     );
     let mut comma = "";
     for argument in &signature.arguments {
-        if let Argument::Input {
-            name,
-            ty,
-            shape,
-            doc,
-        } = argument
-        {
+        if let Argument::Input { name, ty, shape, doc } = argument {
             text.push_str(&format!("{comma}{{\"name\":{},\"type\":\"", quoted(name)));
             parts.push(quote!(#text));
             parts.push(quote!(<#ty as ::sdk::Port>::NAME));
@@ -110,10 +102,7 @@ fn descriptor(signature: &Signature) -> Vec<TokenStream> {
     comma = "";
     for output in &signature.outputs {
         let ty = &output.ty;
-        text.push_str(&format!(
-            "{comma}{{\"name\":{},\"type\":\"",
-            quoted(&output.name)
-        ));
+        text.push_str(&format!("{comma}{{\"name\":{},\"type\":\"", quoted(&output.name)));
         parts.push(quote!(#text));
         parts.push(quote!(<#ty as ::sdk::Port>::NAME));
         text = format!("\",\"doc\":{}}}", quoted(&output.doc));
@@ -134,9 +123,10 @@ fn descriptor(signature: &Signature) -> Vec<TokenStream> {
             parts.push(quote!(#text));
             parts.push(quote!(<#ty as ::sdk::Param>::SCHEMA));
             text = String::new();
-            parts.push(
-                quote!(if <#ty as ::sdk::Param>::NULLABLE { ",\"nullable\":true" } else { "" }),
-            );
+            if range.0.is_none() && range.1.is_none() {
+                parts.push(quote!(<#ty as ::sdk::Param>::BOUNDS));
+            }
+            parts.push(quote!(if <#ty as ::sdk::Param>::NULLABLE { ",\"nullable\":true" } else { "" }));
             for (key, value) in [("default", default), ("min", &range.0), ("max", &range.1)] {
                 if let Some(value) = value {
                     text.push_str(&format!(",\"{key}\":{value}"));

@@ -5,8 +5,8 @@ use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Lit, LitInt, LitStr, Meta, Pat,
-    PathArguments, RangeLimits, Result, ReturnType, Token, Type,
+    Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Lit, LitInt, LitStr, Meta, Pat, PathArguments,
+    RangeLimits, Result, ReturnType, Token, Type,
 };
 
 /// All that `emit` needs.
@@ -69,10 +69,7 @@ impl Parse for Options {
                     .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
         };
         if text.split('/').count() != 2 || !text.split('/').all(plain) {
-            return Err(Error::new(
-                name.span(),
-                "a node is named `family/name`, in lower case",
-            ));
+            return Err(Error::new(name.span(), "a node is named `family/name`, in lower case"));
         }
         let mut options = Self {
             name,
@@ -143,16 +140,9 @@ pub(crate) fn read(attribute: TokenStream, item: TokenStream) -> Result<Signatur
         };
         let attributes = std::mem::take(&mut argument.attrs);
         let Pat::Ident(name) = &*argument.pat else {
-            return Err(Error::new_spanned(
-                &argument.pat,
-                "a node's arguments are plain names",
-            ));
+            return Err(Error::new_spanned(&argument.pat, "a node's arguments are plain names"));
         };
-        arguments.push(read_argument(
-            name.ident.to_string(),
-            &argument.ty,
-            &attributes,
-        )?);
+        arguments.push(read_argument(name.ident.to_string(), &argument.ty, &attributes)?);
     }
     let types = returned(&function.sig.output)?;
     let tuple = matches!(types, Returned::Tuple(_));
@@ -178,10 +168,7 @@ pub(crate) fn read(attribute: TokenStream, item: TokenStream) -> Result<Signatur
         .map(|((name, doc), ty)| Output { name, doc, ty })
         .collect();
     let Options {
-        name,
-        kind,
-        version,
-        ..
+        name, kind, version, ..
     } = options;
     Ok(Signature {
         name,
@@ -213,10 +200,7 @@ fn read_argument(name: String, ty: &Type, attributes: &[Attribute]) -> Result<Ar
             "Option" => Shape::Optional,
             "Vec" => Shape::Variadic,
             _ => {
-                return Err(Error::new_spanned(
-                    ty,
-                    "an input is `&T`, `Option<&T>` or `Vec<&T>`",
-                ));
+                return Err(Error::new_spanned(ty, "an input is `&T`, `Option<&T>` or `Vec<&T>`"));
             }
         };
         return Ok(Argument::Input {
@@ -250,10 +234,7 @@ fn read_argument(name: String, ty: &Type, attributes: &[Attribute]) -> Result<Ar
                 bounds.end.as_deref().map(json).transpose()?,
             );
         } else if !attribute.path().is_ident("doc") {
-            return Err(Error::new_spanned(
-                attribute,
-                "expected #[default(…)] or #[range(…)]",
-            ));
+            return Err(Error::new_spanned(attribute, "expected #[default(…)] or #[range(…)]"));
         }
     }
     Ok(Argument::Param {
@@ -273,14 +254,9 @@ fn json(expression: &Expr) -> Result<String> {
             Lit::Int(number) => Ok(number.base10_digits().to_owned()),
             Lit::Float(number) => Ok(number.base10_digits().to_owned()),
             Lit::Bool(flag) => Ok(flag.value.to_string()),
-            other => Err(Error::new_spanned(
-                other,
-                "expected a text, a number or a flag",
-            )),
+            other => Err(Error::new_spanned(other, "expected a text, a number or a flag")),
         },
-        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Neg(_)) => {
-            Ok(format!("-{}", json(&unary.expr)?))
-        }
+        Expr::Unary(unary) if matches!(unary.op, syn::UnOp::Neg(_)) => Ok(format!("-{}", json(&unary.expr)?)),
         Expr::Path(path) if path.path.is_ident("None") => Ok("null".into()),
         other => Err(Error::new_spanned(other, "expected a literal or None")),
     }
@@ -303,25 +279,18 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 fn docs(attributes: &[Attribute]) -> String {
-    let lines = attributes
-        .iter()
-        .filter_map(|attribute| match &attribute.meta {
-            Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-                Expr::Lit(literal) => match &literal.lit {
-                    Lit::Str(text) => Some(text.value()),
-                    _ => None,
-                },
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(literal) => match &literal.lit {
+                Lit::Str(text) => Some(text.value()),
                 _ => None,
             },
             _ => None,
-        });
+        },
+        _ => None,
+    });
     let lines: Vec<String> = lines
-        .map(|line| {
-            line.strip_prefix(' ')
-                .unwrap_or(&line)
-                .trim_end()
-                .to_owned()
-        })
+        .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
         .collect();
     lines.join("\n").trim().to_owned()
 }
@@ -350,12 +319,10 @@ fn last_segment(ty: &Type) -> Option<(String, Option<Type>)> {
     let Type::Path(path) = ty else { return None };
     let segment = path.path.segments.last()?;
     let argument = match &segment.arguments {
-        PathArguments::AngleBracketed(list) => {
-            list.args.iter().find_map(|argument| match argument {
-                GenericArgument::Type(ty) => Some(ty.clone()),
-                _ => None,
-            })
-        }
+        PathArguments::AngleBracketed(list) => list.args.iter().find_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty.clone()),
+            _ => None,
+        }),
         _ => None,
     };
     Some((segment.ident.to_string(), argument))

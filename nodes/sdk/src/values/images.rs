@@ -65,8 +65,7 @@ impl Image {
             return Ok(self.clone());
         }
         let source = RgbImage::from_raw(self.width as u32, self.height as u32, self.rgb.clone());
-        let source =
-            source.ok_or_else(|| Error::msg("a picture with the wrong number of bytes"))?;
+        let source = source.ok_or_else(|| Error::msg("a picture with the wrong number of bytes"))?;
         let source = match fit {
             Fit::Stretch => source,
             Fit::Crop => {
@@ -82,12 +81,7 @@ impl Image {
                 imageops::crop_imm(&source, x as u32, y as u32, cw as u32, ch as u32).to_image()
             }
         };
-        let done = imageops::resize(
-            &source,
-            width as u32,
-            height as u32,
-            imageops::FilterType::Lanczos3,
-        );
+        let done = imageops::resize(&source, width as u32, height as u32, imageops::FilterType::Lanczos3);
         let resized = Self::new(width, height, done.into_raw())?;
         Ok(Self {
             name: self.name.clone(),
@@ -124,8 +118,7 @@ impl Port for Images {
             .collect();
         let views = self.items.iter().enumerate().map(|(index, image)| {
             let shape = vec![image.height, image.width, 3];
-            let view =
-                safetensors::tensor::TensorView::new(safetensors::Dtype::U8, shape, &image.rgb);
+            let view = safetensors::tensor::TensorView::new(safetensors::Dtype::U8, shape, &image.rgb);
             view.map(|view| (format!("{index:06}"), view))
         });
         let views: Vec<_> = views.collect::<Result<_, _>>()?;
@@ -138,8 +131,7 @@ impl Port for Images {
         let (_, header) = safetensors::SafeTensors::read_metadata(bytes)?;
         let tensors = safetensors::SafeTensors::deserialize(bytes)?;
         let labels = header.metadata().as_ref().and_then(|m| m.get("labels"));
-        let labels: Vec<Label> =
-            serde_json::from_str(labels.ok_or_else(|| Error::msg("no labels"))?)?;
+        let labels: Vec<Label> = serde_json::from_str(labels.ok_or_else(|| Error::msg("no labels"))?)?;
         let items = labels.into_iter().enumerate().map(|(index, label)| {
             let tensor = tensors.tensor(&format!("{index:06}"))?;
             let [height, width, 3] = *tensor.shape() else {
@@ -180,11 +172,7 @@ mod tests {
         }
         let bytes = images.encode().unwrap().unwrap();
         assert_eq!(Images::decode(&bytes).unwrap(), images);
-        assert_eq!(
-            images.encode().unwrap().unwrap(),
-            bytes,
-            "same pictures, same bytes"
-        );
+        assert_eq!(images.encode().unwrap().unwrap(), bytes, "same pictures, same bytes");
         assert!(Images::decode(&bytes[..bytes.len() - 1]).is_err());
         assert!(Image::new(2, 2, vec![0; 11]).is_err());
     }

@@ -18,13 +18,7 @@ pub(crate) fn check(cx: &mut Context<'_>, id: &str) {
     }
     let clean: String = id
         .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        })
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
         .take(MAX_ID)
         .collect();
     let help = if clean.is_empty() {
@@ -32,14 +26,9 @@ pub(crate) fn check(cx: &mut Context<'_>, id: &str) {
     } else {
         format!("call it `{clean}`")
     };
-    let finding = Finding::new(
-        &CODE,
-        format!("`{}` cannot be the id of a node", shorten(id)),
-    )
-    .expected(format!(
-        "1 to {MAX_ID} letters (a to z, A to Z), digits, `_` or `-`"
-    ))
-    .found(shorten(id))
-    .help(help);
+    let finding = Finding::new(&CODE, format!("`{}` cannot be the id of a node", shorten(id)))
+        .expected(format!("1 to {MAX_ID} letters (a to z, A to Z), digits, `_` or `-`"))
+        .found(shorten(id))
+        .help(help);
     cx.report(finding.at_key(pointer(&["nodes", id])));
 }

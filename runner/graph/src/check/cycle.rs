@@ -12,8 +12,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::collections::{HashMap, VecDeque};
 
-pub(crate) const CODE: Code =
-    Code::error("G029", "cycle", "Nodes wait for each other in a circle.");
+pub(crate) const CODE: Code = Code::error("G029", "cycle", "Nodes wait for each other in a circle.");
 
 /// Nodes of a cycle that are named; of a longer one the rest is counted.
 const SHOWN: usize = 12;
@@ -27,10 +26,7 @@ pub(crate) fn check(cx: &mut Context<'_>, ids: &[&str], edges: &[Edge<'_>]) {
         graph.add_edge(NodeIndex::new(edge.from), NodeIndex::new(edge.to), at);
     }
     let mut component = vec![usize::MAX; ids.len()];
-    let knots: Vec<_> = kosaraju_scc(&graph)
-        .into_iter()
-        .filter(|knot| knot.len() > 1)
-        .collect();
+    let knots: Vec<_> = kosaraju_scc(&graph).into_iter().filter(|knot| knot.len() > 1).collect();
     for (at, knot) in knots.iter().enumerate() {
         knot.iter().for_each(|node| component[node.index()] = at);
     }
@@ -87,14 +83,11 @@ fn finding(ids: &[&str], path: &[&Edge<'_>]) -> Option<Finding> {
         steps.push(format!("({} more)", inner - SHOWN));
     }
     steps.push(start.clone());
-    let finding = Finding::new(
-        &CODE,
-        format!("nodes wait for each other: {}", steps.join(" → ")),
-    )
-    .expected("a graph without circles")
-    .found(format!("a circle of {} nodes", path.len()))
-    .help(format!(
-        "remove one of these links, for example this one into `{start}`"
-    ));
+    let finding = Finding::new(&CODE, format!("nodes wait for each other: {}", steps.join(" → ")))
+        .expected("a graph without circles")
+        .found(format!("a circle of {} nodes", path.len()))
+        .help(format!(
+            "remove one of these links, for example this one into `{start}`"
+        ));
     Some(finding.at_value(last.pointer(ids)))
 }

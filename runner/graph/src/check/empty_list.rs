@@ -16,10 +16,7 @@ pub(crate) fn report(cx: &mut Context<'_>, id: &str, input: &Input) {
     let name = &input.name;
     let finding = Finding::new(
         &CODE,
-        format!(
-            "the input `{name}` of node `{}` needs at least one link",
-            shorten(id)
-        ),
+        format!("the input `{name}` of node `{}` needs at least one link", shorten(id)),
     )
     .expected(format!("links to outputs of type `{}`", input.ty))
     .found("an empty list")

@@ -17,9 +17,7 @@ pub(crate) fn finding(token: Option<&str>) -> Option<Finding> {
         Some((_, Ok(FORMAT))) => return None,
         Some((token, Ok(later))) if later > FORMAT => Finding::new(
             &CODE,
-            format!(
-                "this file has format {later}; this version of Paragraph reads format {FORMAT}"
-            ),
+            format!("this file has format {later}; this version of Paragraph reads format {FORMAT}"),
         )
         .found(token)
         .help("update Paragraph")
@@ -28,14 +26,9 @@ pub(crate) fn finding(token: Option<&str>) -> Option<Finding> {
             .found(shorten(token))
             .help(format!("write `\"paragraph\": {FORMAT}`"))
             .at_value("/paragraph"),
-        None => Finding::new(
-            &CODE,
-            "`paragraph`, the version of the file format, is missing",
-        )
-        .help(format!(
-            "add `\"paragraph\": {FORMAT}` if this is a graph of Paragraph"
-        ))
-        .at_key("/paragraph"),
+        None => Finding::new(&CODE, "`paragraph`, the version of the file format, is missing")
+            .help(format!("add `\"paragraph\": {FORMAT}` if this is a graph of Paragraph"))
+            .at_key("/paragraph"),
     };
     Some(finding.expected(FORMAT.to_string()))
 }

@@ -27,11 +27,8 @@ pub(crate) fn report(cx: &mut Context<'_>, id: &str, input: &Input, offers: &[St
             super::makers(cx.catalog, &input.ty)
         ),
     };
-    let finding = Finding::new(
-        &CODE,
-        format!("node `{}` lacks its input `{name}`", shorten(id)),
-    )
-    .expected(format!("a link to an output of type `{}`", input.ty))
-    .help(help);
+    let finding = Finding::new(&CODE, format!("node `{}` lacks its input `{name}`", shorten(id)))
+        .expected(format!("a link to an output of type `{}`", input.ty))
+        .help(help);
     cx.report(finding.at_key(pointer(&["nodes", id, "inputs", name])));
 }

@@ -11,24 +11,13 @@ pub(crate) const CODE: Code = Code::error(
 );
 
 /// `label` is the linking input.
-pub(crate) fn report(
-    cx: &mut Context<'_>,
-    place: String,
-    label: Label<'_>,
-    node: &str,
-    port: &str,
-) {
-    let near = cx
-        .suggest
-        .nearest(node, cx.document.nodes().keys().map(String::as_str));
+pub(crate) fn report(cx: &mut Context<'_>, place: String, label: Label<'_>, node: &str, port: &str) {
+    let near = cx.suggest.nearest(node, cx.document.nodes().keys().map(String::as_str));
     let help = match near {
         Some(near) => format!("did you mean `{}.{}`?", shorten(near), shorten(port)),
         None => format!("add a node `{}`, or link to another", shorten(node)),
     };
-    let message = format!(
-        "`{label}` links to the node `{}`, which does not exist",
-        shorten(node)
-    );
+    let message = format!("`{label}` links to the node `{}`, which does not exist", shorten(node));
     cx.report(
         Finding::new(&CODE, message)
             .expected("the id of a node of this graph")

@@ -14,9 +14,7 @@ pub(crate) const CODE: Code = Code::error(
 
 /// A finding when `key` is nearly one that counts.
 pub(crate) fn finding(id: &str, key: &str, place: &str) -> Option<Finding> {
-    let singular = NODE
-        .into_iter()
-        .find(|name| name.strip_suffix('s') == Some(key));
+    let singular = NODE.into_iter().find(|name| name.strip_suffix('s') == Some(key));
     let near = singular.or_else(|| Suggest::default().nearest(key, NODE))?;
     let message = format!("node `{}` has a key `{}`", shorten(id), shorten(key));
     Some(

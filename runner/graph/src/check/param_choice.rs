@@ -7,19 +7,10 @@ use crate::diagnostic::Finding;
 use crate::suggest::{Suggest, list};
 use serde_json::Value;
 
-pub(crate) const CODE: Code = Code::error(
-    "G034",
-    "param_choice",
-    "A parameter's word is none of its choices.",
-);
+pub(crate) const CODE: Code = Code::error("G034", "param_choice", "A parameter's word is none of its choices.");
 
 /// `label` is `node.param`.
-pub(crate) fn judge(
-    suggest: &Suggest,
-    label: Label<'_>,
-    param: &Param,
-    value: &Value,
-) -> Option<Finding> {
+pub(crate) fn judge(suggest: &Suggest, label: Label<'_>, param: &Param, value: &Value) -> Option<Finding> {
     let (ParamType::Choice { choices }, Value::String(word)) = (&param.ty, value) else {
         return None;
     };
@@ -32,11 +23,7 @@ pub(crate) fn judge(
         None => format!("choose one of {}", list(names())),
     };
     let message = format!("`{label}` cannot be {}", show(value));
-    let choices = choices
-        .iter()
-        .map(|c| format!("`{c}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
+    let choices = choices.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", ");
     Some(
         Finding::new(&CODE, message)
             .expected(choices)

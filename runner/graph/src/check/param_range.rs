@@ -19,18 +19,13 @@ pub(crate) fn judge(label: Label<'_>, param: &Param, value: &Value) -> Option<Fi
     }
     let low = param.min.filter(|&min| below(value, min));
     let high = param.max.filter(|&max| above(value, max));
-    let (word, bound) = low
-        .map(|b| ("least", b))
-        .or(high.map(|b| ("greatest", b)))?;
+    let (word, bound) = low.map(|b| ("least", b)).or(high.map(|b| ("greatest", b)))?;
     let expected = match (param.min, param.max) {
         (Some(min), Some(max)) => format!("{min} to {max}"),
         (Some(min), None) => format!("{min} or more"),
         _ => format!("{bound} or less"),
     };
-    let message = format!(
-        "`{label}` is out of range: {} where {bound} is the {word}",
-        show(value)
-    );
+    let message = format!("`{label}` is out of range: {} where {bound} is the {word}", show(value));
     Some(
         Finding::new(&CODE, message)
             .expected(expected)

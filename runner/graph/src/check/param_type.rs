@@ -19,12 +19,8 @@ pub(crate) fn judge(label: Label<'_>, param: &Param, value: &Value) -> Option<Fi
         ParamType::Integer => value.is_i64() || value.is_u64(),
         ParamType::Number => value.as_f64().is_some_and(f64::is_finite),
         ParamType::Boolean => value.is_boolean(),
-        ParamType::String | ParamType::Choice { .. } | ParamType::Path | ParamType::OutputPath => {
-            value.is_string()
-        }
-        ParamType::Strings => value
-            .as_array()
-            .is_some_and(|list| list.iter().all(Value::is_string)),
+        ParamType::String | ParamType::Choice { .. } | ParamType::Path | ParamType::OutputPath => value.is_string(),
+        ParamType::Strings => value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
     };
     if fits {
         return None;
@@ -41,9 +37,7 @@ pub(crate) fn judge(label: Label<'_>, param: &Param, value: &Value) -> Option<Fi
 fn help(ty: &ParamType, value: &Value) -> Option<String> {
     let help = match (ty, value) {
         (ParamType::Integer, Value::Number(number)) => match number.as_f64() {
-            Some(n) if n.abs() >= 9_007_199_254_740_992.0 => {
-                "whole numbers end at 18446744073709551615".to_owned()
-            }
+            Some(n) if n.abs() >= 9_007_199_254_740_992.0 => "whole numbers end at 18446744073709551615".to_owned(),
             Some(n) if n.fract() == 0.0 => format!("write it without a fraction: `{n}`"),
             Some(n) => format!("write `{}` or `{}`", n.floor(), n.ceil()),
             None => return None,

@@ -4,8 +4,7 @@ use super::{Context, shorten};
 use crate::codes::Code;
 use crate::diagnostic::Finding;
 
-pub(crate) const CODE: Code =
-    Code::error("G028", "self_link", "A node is linked to its own output.");
+pub(crate) const CODE: Code = Code::error("G028", "self_link", "A node is linked to its own output.");
 
 pub(crate) fn report(cx: &mut Context<'_>, place: String, id: &str, input: &str, output: &str) {
     let id = shorten(id);

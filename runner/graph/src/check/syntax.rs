@@ -5,20 +5,14 @@ use crate::diagnostic::Finding;
 use crate::lines::Lines;
 use crate::span::Spans;
 
-pub(crate) const CODE: Code = Code::error(
-    "G001",
-    "syntax",
-    "The text is not JSON, so nothing in it can be read.",
-);
+pub(crate) const CODE: Code = Code::error("G001", "syntax", "The text is not JSON, so nothing in it can be read.");
 
 /// What is wrong, from what `serde_json` says and what stands at that place.
 pub(crate) fn finding(spans: &Spans, lines: &Lines, error: &serde_json::Error) -> Finding {
     let text = spans.text();
     if text.trim_start_matches('\u{feff}').trim().is_empty() {
         let help = "an empty graph is `{ \"paragraph\": 1, \"nodes\": { } }`";
-        return Finding::new(&CODE, "the text is empty")
-            .at_bytes("", 0..0)
-            .help(help);
+        return Finding::new(&CODE, "the text is empty").at_bytes("", 0..0).help(help);
     }
     if error.is_eof() {
         let end = text.trim_end().len();
@@ -47,22 +41,13 @@ fn offset(text: &str, lines: &Lines, error: &serde_json::Error) -> usize {
 }
 
 fn unclosed(spans: &Spans, lines: &Lines) -> String {
-    let Some(entry) = spans
-        .unclosed()
-        .last()
-        .and_then(|&at| spans.entries().get(at))
-    else {
+    let Some(entry) = spans.unclosed().last().and_then(|&at| spans.entries().get(at)) else {
         return "a value is missing".to_owned();
     };
     let (line, _) = lines.position(spans.text(), entry.value.start);
-    let open = spans
-        .text()
-        .get(entry.value.start..=entry.value.start)
-        .unwrap_or("{");
+    let open = spans.text().get(entry.value.start..=entry.value.start).unwrap_or("{");
     let close = if open == "[" { "]" } else { "}" };
-    format!(
-        "the `{open}` in line {line} is never closed: add `{close}`, or close the text that is open before it"
-    )
+    format!("the `{open}` in line {line} is never closed: add `{close}`, or close the text that is open before it")
 }
 
 /// What `serde_json` says of the inside of a text, with our sentence and its fix.
@@ -117,20 +102,14 @@ fn explain(text: &str, offset: usize, reason: &str) -> (usize, String, String) {
     let (before, rest) = text.split_at(offset);
     if let Some((_, message, help)) = IN_TEXTS.iter().find(about) {
         // Of control characters the reader names the place before.
-        let control = rest
-            .find(char::is_control)
-            .filter(|_| reason.starts_with("control"));
+        let control = rest.find(char::is_control).filter(|_| reason.starts_with("control"));
         return say(offset + control.unwrap_or(0), message, help);
     }
     let next = rest.chars().next().unwrap_or(' ');
     let kept = before.trim_end().len();
     match next {
         '}' | ']' if before[..kept].ends_with(',') => {
-            return say(
-                kept - 1,
-                &format!("a comma stands before `{next}`"),
-                "remove the comma",
-            );
+            return say(kept - 1, &format!("a comma stands before `{next}`"), "remove the comma");
         }
         '/' | '#' => {
             return say(
@@ -145,11 +124,7 @@ fn explain(text: &str, offset: usize, reason: &str) -> (usize, String, String) {
     let (start, word) = word(text, offset);
     match word.trim_start_matches(['-', '+']).to_lowercase().as_str() {
         "nan" | "inf" | "infinity" => {
-            return say(
-                start,
-                "JSON has no NaN and no infinity",
-                "write a finite number",
-            );
+            return say(start, "JSON has no NaN and no infinity", "write a finite number");
         }
         "true" | "false" | "none" => {
             let message = format!("`{word}` is not JSON");
@@ -161,8 +136,7 @@ fn explain(text: &str, offset: usize, reason: &str) -> (usize, String, String) {
         return say(offset, message, help);
     }
     if word.is_empty() {
-        let help =
-            "write a text in double quotes, a number, `true`, `false`, `null`, a list or an object";
+        let help = "write a text in double quotes, a number, `true`, `false`, `null`, a list or an object";
         return say(offset, "a value is missing here", help);
     }
     say(
@@ -180,8 +154,6 @@ fn word(text: &str, offset: usize) -> (usize, &str) {
     let start = text[left..offset]
         .rfind(other)
         .map_or(left, |i| text.ceil_char_boundary(left + i + 1));
-    let end = text[offset..right]
-        .find(other)
-        .map_or(right, |i| offset + i);
+    let end = text[offset..right].find(other).map_or(right, |i| offset + i);
     (start, text.get(start..end).unwrap_or_default())
 }

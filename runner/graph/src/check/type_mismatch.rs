@@ -26,10 +26,7 @@ pub(crate) struct Ends<'a> {
 pub(crate) fn report(cx: &mut Context<'_>, place: String, ends: &Ends<'_>) {
     let (wanted, given) = (&ends.input.ty, &ends.output.ty);
     let from = format!("{}.{}", shorten(ends.node), ends.output.name);
-    let message = format!(
-        "`{from}` is of type `{given}`, but `{}` takes `{wanted}`",
-        ends.label
-    );
+    let message = format!("`{from}` is of type `{given}`, but `{}` takes `{wanted}`", ends.label);
     let finding = Finding::new(&CODE, message)
         .expected(wanted.as_str())
         .found(given.as_str());
@@ -41,11 +38,7 @@ pub(crate) fn report(cx: &mut Context<'_>, place: String, ends: &Ends<'_>) {
 fn help(catalog: &Catalog, ends: &Ends<'_>) -> String {
     let (wanted, given) = (ends.input.ty.as_str(), ends.output.ty.as_str());
     if let Some(other) = ends.source.outputs.iter().find(|o| o.ty == wanted) {
-        return format!(
-            "`{}.{}` is of type `{wanted}`",
-            shorten(ends.node),
-            other.name
-        );
+        return format!("`{}.{}` is of type `{wanted}`", shorten(ends.node), other.name);
     }
     if let Some(other) = ends.ty.inputs.iter().find(|i| i.ty == given) {
         return format!("the input `{}` of this node takes `{given}`", other.name);
@@ -53,27 +46,13 @@ fn help(catalog: &Catalog, ends: &Ends<'_>) -> String {
     let takes = |ty: &NodeType| ty.inputs.iter().any(|i| i.ty == given);
     let turns = |ty: &NodeType| takes(ty) && ty.outputs.iter().any(|o| o.ty == wanted);
     if let Some(between) = catalog.iter().find(|ty| turns(ty)) {
-        let needs = between
-            .inputs
-            .iter()
-            .filter(|i| !i.optional || i.ty == given);
+        let needs = between.inputs.iter().filter(|i| !i.optional || i.ty == given);
         let needs = list(needs.map(|i| i.ty.as_str()));
-        return format!(
-            "put `{}` between: it takes {needs} and gives `{wanted}`",
-            between.name
-        );
+        return format!("put `{}` between: it takes {needs} and gives `{wanted}`", between.name);
     }
-    let takers = list(
-        catalog
-            .iter()
-            .filter(|ty| takes(ty))
-            .map(|ty| ty.name.as_str()),
-    );
+    let takers = list(catalog.iter().filter(|ty| takes(ty)).map(|ty| ty.name.as_str()));
     if takers.is_empty() {
         return format!("no node takes `{given}`{}", super::makers(catalog, wanted));
     }
-    format!(
-        "`{given}` is taken by {takers}{}",
-        super::makers(catalog, wanted)
-    )
+    format!("`{given}` is taken by {takers}{}", super::makers(catalog, wanted))
 }

@@ -18,9 +18,7 @@ pub(crate) fn report(cx: &mut Context<'_>, id: &str, ty: &NodeType, port: &str) 
         format!("`{port}` is a parameter: write it under `params`")
     } else {
         let none = || format!("`{}` takes no inputs", ty.name);
-        cx.suggest
-            .or_list(port, "its inputs are", names)
-            .unwrap_or_else(none)
+        cx.suggest.or_list(port, "its inputs are", names).unwrap_or_else(none)
     };
     let finding = Finding::new(
         &CODE,

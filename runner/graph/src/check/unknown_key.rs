@@ -17,10 +17,7 @@ pub(crate) const CODE: Code = Code::warning(
 pub(crate) fn of_file(key: &str) -> Finding {
     let help = match Suggest::default().nearest(key, TOP) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!(
-            "known are {}; remarks go under `comments`",
-            list(TOP.into_iter())
-        ),
+        None => format!("known are {}; remarks go under `comments`", list(TOP.into_iter())),
     };
     Finding::new(
         &CODE,

@@ -28,11 +28,7 @@ pub(crate) fn report(cx: &mut Context<'_>, id: &str, node: &Node) {
     };
     let finding = Finding::new(
         &CODE,
-        format!(
-            "node `{}` has the unknown type `{}`",
-            shorten(id),
-            shorten(name)
-        ),
+        format!("node `{}` has the unknown type `{}`", shorten(id), shorten(name)),
     )
     .expected("a type that a loaded node crate brings")
     .found(shorten(name))

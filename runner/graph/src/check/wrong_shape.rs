@@ -27,7 +27,8 @@ pub(crate) fn nodes(token: &str) -> Finding {
         .found(kind(token))
         .at_key("/nodes");
     if token.starts_with('[') {
-        return finding.help("a workflow of another program keeps its nodes in a list; here each node has its id as key");
+        return finding
+            .help("a workflow of another program keeps its nodes in a list; here each node has its id as key");
     }
     finding
 }
@@ -53,19 +54,13 @@ pub(crate) fn node(id: &str, token: &str) -> Finding {
 pub(crate) fn part(id: &str, part: &str, found: &Value) -> Finding {
     let (what, expected) = match part {
         "type" => ("a text", "the name of a node type: `\"para/train\"`"),
-        "inputs" => (
-            "an object",
-            "ports with their links: `{ \"model\": \"base.model\" }`",
-        ),
+        "inputs" => ("an object", "ports with their links: `{ \"model\": \"base.model\" }`"),
         _ => ("an object", "names with their values: `{ \"seed\": 1 }`"),
     };
-    Finding::new(
-        &CODE,
-        format!("`{part}` of node `{}` must be {what}", shorten(id)),
-    )
-    .expected(expected)
-    .found(super::show(found))
-    .at_value(pointer(&["nodes", id, part]))
+    Finding::new(&CODE, format!("`{part}` of node `{}` must be {what}", shorten(id)))
+        .expected(expected)
+        .found(super::show(found))
+        .at_value(pointer(&["nodes", id, part]))
 }
 
 fn kind(token: &str) -> &'static str {

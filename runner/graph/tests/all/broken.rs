@@ -23,8 +23,7 @@ fn train(inputs: &str, params: &str) -> String {
     ))
 }
 
-const FED: &str =
-    r#""model": "base.model", "text": "base.text", "vae": "base.vae", "images": "i.images""#;
+const FED: &str = r#""model": "base.model", "text": "base.text", "vae": "base.vae", "images": "i.images""#;
 
 fn text_cases() -> Vec<Case> {
     let deep = format!(
@@ -35,10 +34,7 @@ fn text_cases() -> Vec<Case> {
     vec![
         (String::new(), &[("G001", 1, 1, "", "empty")]),
         ("\u{feff} ".into(), &[("G001", 1, 1, "", "empty")]),
-        (
-            "[".repeat(200_000),
-            &[("G001", 1, 200_001, "", "never closed")],
-        ),
+        ("[".repeat(200_000), &[("G001", 1, 200_001, "", "never closed")]),
         (
             "{ \"paragraph\": 1,\n  \"nodes\": {\n    \"a\": { \"type\": \"x\"".into(),
             &[("G001", 3, 23, "", "the `{` in line 3 is never closed")],
@@ -63,15 +59,9 @@ fn text_cases() -> Vec<Case> {
             "{ \"nodes\": { a: 1 } }".into(),
             &[("G001", 1, 14, "/nodes", "in double quotes")],
         ),
-        (
-            "{ \"nodes\" { } }".into(),
-            &[("G001", 1, 11, "/nodes", "colon")],
-        ),
+        ("{ \"nodes\" { } }".into(), &[("G001", 1, 11, "/nodes", "colon")]),
         ("{ \"é\": NaN }".into(), &[("G001", 1, 8, "/é", "no NaN")]),
-        (
-            "{ \"lr\": -Infinity }".into(),
-            &[("G001", 1, 9, "/lr", "finite")],
-        ),
+        ("{ \"lr\": -Infinity }".into(), &[("G001", 1, 9, "/lr", "finite")]),
         (
             "\u{feff}{ \"a\": True }".into(),
             &[("G001", 1, 9, "/a", "write `true`")],
@@ -81,18 +71,9 @@ fn text_cases() -> Vec<Case> {
             "{ \"path\": \"C:\\models\" }".into(),
             &[("G001", 1, 15, "/path", "\\\\")],
         ),
-        (
-            "{ \"t\": \"one\ntwo\" }".into(),
-            &[("G001", 1, 12, "/t", "\\n")],
-        ),
-        (
-            "{ \"t\": }".into(),
-            &[("G001", 1, 8, "", "value is missing")],
-        ),
-        (
-            "{ \"t\": yes }".into(),
-            &[("G001", 1, 8, "/t", "`yes` is not")],
-        ),
+        ("{ \"t\": \"one\ntwo\" }".into(), &[("G001", 1, 12, "/t", "\\n")]),
+        ("{ \"t\": }".into(), &[("G001", 1, 8, "", "value is missing")]),
+        ("{ \"t\": yes }".into(), &[("G001", 1, 8, "/t", "`yes` is not")]),
         (
             "{ \"paragraph\": 1 }\n}".into(),
             &[("G001", 2, 1, "", "follows the end")],
@@ -131,10 +112,7 @@ fn text_cases() -> Vec<Case> {
             "{ \"paragraph\": 1, \"nodes\": [] }".into(),
             &[("G005", 1, 19, "/nodes", "another program")],
         ),
-        (
-            file("\"a\": 3"),
-            &[("G005", 2, 6, "/nodes/a", "must be an object")],
-        ),
+        (file("\"a\": 3"), &[("G005", 2, 6, "/nodes/a", "must be an object")]),
         (
             file("\"a\": { \"type\": 3, \"inputs\": [],\n\"params\": null }"),
             &[
@@ -144,9 +122,7 @@ fn text_cases() -> Vec<Case> {
             ],
         ),
         (
-            with_base(
-                "\"i\": { \"type\": \"load/images\", \"params\": { \"path\": \"\" } } }, \"title\": { \"a\": {}",
-            ),
+            with_base("\"i\": { \"type\": \"load/images\", \"params\": { \"path\": \"\" } } }, \"title\": { \"a\": {}"),
             &[("G005", 3, 70, "/title", "text")],
         ),
         (
@@ -178,9 +154,7 @@ fn text_cases() -> Vec<Case> {
 fn node_cases() -> Vec<Case> {
     vec![
         (
-            file(
-                "\"a\": { \"type\": \"test/pass\", \"parms\": {},\n\"colour\": 1, \"input\": {} }",
-            ),
+            file("\"a\": { \"type\": \"test/pass\", \"parms\": {},\n\"colour\": 1, \"input\": {} }"),
             &[
                 ("G008", 2, 29, "/nodes/a/parms", "`params`"),
                 ("G007", 3, 1, "/nodes/a/colour", "ignored"),
@@ -196,10 +170,7 @@ fn node_cases() -> Vec<Case> {
             &[("G010", 2, 1, "/nodes/", "give the node a name")],
         ),
         (
-            file(&format!(
-                "\"{}\": {{ \"type\": \"test/pass\" }}",
-                "x".repeat(65)
-            )),
+            file(&format!("\"{}\": {{ \"type\": \"test/pass\" }}", "x".repeat(65))),
             &[(
                 "G010",
                 2,
@@ -222,24 +193,12 @@ fn node_cases() -> Vec<Case> {
         ),
         (
             file("\"a\": { \"type\": \"image/upscale\" }"),
-            &[(
-                "G012",
-                2,
-                16,
-                "/nodes/a/type",
-                "`image` has `image/grid`, `image/save`",
-            )],
+            &[("G012", 2, 16, "/nodes/a/type", "`image` has `image/grid`, `image/save`")],
         ),
         (
             file("\"a\": { \"type\": \"their/node\", \"anything\": [1.50] }"),
             &[
-                (
-                    "G012",
-                    2,
-                    16,
-                    "/nodes/a/type",
-                    "node crate with the family `their`",
-                ),
+                ("G012", 2, 16, "/nodes/a/type", "node crate with the family `their`"),
                 ("G007", 2, 30, "/nodes/a/anything", "ignored"),
             ],
         ),
@@ -249,13 +208,7 @@ fn node_cases() -> Vec<Case> {
         ),
         (
             file("\"a\": { \"type\": \"para/train@1\" }"),
-            &[(
-                "G014",
-                2,
-                16,
-                "/nodes/a/type",
-                "no migration leads from version 1",
-            )],
+            &[("G014", 2, 16, "/nodes/a/type", "no migration leads from version 1")],
         ),
     ]
 }
@@ -263,23 +216,11 @@ fn node_cases() -> Vec<Case> {
 fn input_cases() -> Vec<Case> {
     vec![
         (
-            train(
-                &format!("{FED}, \"image\": \"i.images\""),
-                "\"prompt\": \"p\"",
-            ),
-            &[(
-                "G020",
-                4,
-                86,
-                "/nodes/t/inputs/image",
-                "did you mean `images`?",
-            )],
+            train(&format!("{FED}, \"image\": \"i.images\""), "\"prompt\": \"p\""),
+            &[("G020", 4, 86, "/nodes/t/inputs/image", "did you mean `images`?")],
         ),
         (
-            train(
-                &format!("{FED}, \"rank\": \"i.images\""),
-                "\"prompt\": \"p\"",
-            ),
+            train(&format!("{FED}, \"rank\": \"i.images\""), "\"prompt\": \"p\""),
             &[("G020", 4, 86, "/nodes/t/inputs/rank", "is a parameter")],
         ),
         (
@@ -293,13 +234,7 @@ fn input_cases() -> Vec<Case> {
             file("\"d\": { \"type\": \"vae/decode\" }"),
             &[
                 ("G021", 2, 1, "/nodes/d/inputs/vae", "made by `load/model`"),
-                (
-                    "G021",
-                    2,
-                    1,
-                    "/nodes/d/inputs/latent",
-                    "made by `sample/ddim`",
-                ),
+                ("G021", 2, 1, "/nodes/d/inputs/latent", "made by `sample/ddim`"),
             ],
         ),
         (
@@ -320,13 +255,7 @@ fn input_cases() -> Vec<Case> {
                 "\"prompt\": \"p\"",
             ),
             &[
-                (
-                    "G023",
-                    4,
-                    10,
-                    "/nodes/t/inputs/model",
-                    "did you mean `base.model`?",
-                ),
+                ("G023", 4, 10, "/nodes/t/inputs/model", "did you mean `base.model`?"),
                 ("G023", 4, 74, "/nodes/t/inputs/images", "does not exist"),
             ],
         ),
@@ -336,20 +265,8 @@ fn input_cases() -> Vec<Case> {
                 "\"prompt\": \"p\"",
             ),
             &[
-                (
-                    "G024",
-                    4,
-                    10,
-                    "/nodes/t/inputs/model",
-                    "`model`, `text`, `vae`",
-                ),
-                (
-                    "G024",
-                    4,
-                    31,
-                    "/nodes/t/inputs/text",
-                    "did you mean `base.text`?",
-                ),
+                ("G024", 4, 10, "/nodes/t/inputs/model", "`model`, `text`, `vae`"),
+                ("G024", 4, 31, "/nodes/t/inputs/text", "did you mean `base.text`?"),
             ],
         ),
         (
@@ -406,13 +323,7 @@ fn input_cases() -> Vec<Case> {
             with_base(
                 "\"d\": { \"type\": \"sample/ddim\", \"inputs\": { \"model\": \"base.model\", \"conditioning\": \"w.conditioning\" } },\n\"w\": { \"type\": \"text/encode\", \"inputs\": { \"text\": \"base.text\" }, \"params\": { \"prompt\": \"\" } },\n\"g\": { \"type\": \"image/grid\", \"inputs\": { \"images\": \"d.latent\" } }",
             ),
-            &[(
-                "G025",
-                5,
-                52,
-                "/nodes/g/inputs/images",
-                "put `vae/decode` between",
-            )],
+            &[("G025", 5, 52, "/nodes/g/inputs/images", "put `vae/decode` between")],
         ),
         (
             train(
@@ -420,13 +331,7 @@ fn input_cases() -> Vec<Case> {
                 "\"prompt\": \"p\"",
             ),
             &[
-                (
-                    "G026",
-                    4,
-                    10,
-                    "/nodes/t/inputs/model",
-                    "remove the brackets",
-                ),
+                ("G026", 4, 10, "/nodes/t/inputs/model", "remove the brackets"),
                 ("G026", 4, 34, "/nodes/t/inputs/text", "takes one link"),
             ],
         ),
@@ -462,25 +367,13 @@ fn param_cases() -> Vec<Case> {
         (
             train(FED, "\"prompt\": \"p\", \"rnak\": 3, \"images\": 1"),
             &[
-                (
-                    "G030",
-                    5,
-                    28,
-                    "/nodes/t/params/rnak",
-                    "did you mean `rank`?",
-                ),
+                ("G030", 5, 28, "/nodes/t/params/rnak", "did you mean `rank`?"),
                 ("G030", 5, 39, "/nodes/t/params/images", "is an input"),
             ],
         ),
         (
             train(FED, ""),
-            &[(
-                "G031",
-                5,
-                1,
-                "/nodes/t/params/prompt",
-                "What the pictures show.",
-            )],
+            &[("G031", 5, 1, "/nodes/t/params/prompt", "What the pictures show.")],
         ),
         (
             train(
@@ -490,39 +383,21 @@ fn param_cases() -> Vec<Case> {
             &[
                 ("G032", 5, 23, "/nodes/t/params/prompt", "quotes: `\"3\"`"),
                 ("G032", 5, 34, "/nodes/t/params/rank", "`3` or `4`"),
-                (
-                    "G032",
-                    5,
-                    48,
-                    "/nodes/t/params/steps",
-                    "remove the quotes: `12`",
-                ),
+                ("G032", 5, 48, "/nodes/t/params/steps", "remove the quotes: `12`"),
                 ("G032", 5, 60, "/nodes/t/params/lr", "a number"),
                 ("G032", 5, 78, "/nodes/t/params/resume", "remove the quotes"),
                 ("G032", 5, 96, "/nodes/t/params/subset", "one of `ExCA`"),
             ],
         ),
         (
-            train(
-                FED,
-                "\"prompt\": \"p\", \"rank\": 3.0, \"seed\": 18446744073709551616",
-            ),
+            train(FED, "\"prompt\": \"p\", \"rank\": 3.0, \"seed\": 18446744073709551616"),
             &[
                 ("G032", 5, 36, "/nodes/t/params/rank", "`3`"),
-                (
-                    "G032",
-                    5,
-                    49,
-                    "/nodes/t/params/seed",
-                    "18446744073709551615",
-                ),
+                ("G032", 5, 49, "/nodes/t/params/seed", "18446744073709551615"),
             ],
         ),
         (
-            train(
-                FED,
-                "\"prompt\": \"p\", \"rank\": 0, \"seed\": -1, \"lr\": -1e-9",
-            ),
+            train(FED, "\"prompt\": \"p\", \"rank\": 0, \"seed\": -1, \"lr\": -1e-9"),
             &[
                 ("G033", 5, 36, "/nodes/t/params/rank", "1 to 1024"),
                 ("G033", 5, 47, "/nodes/t/params/seed", "0 or more"),
@@ -535,13 +410,7 @@ fn param_cases() -> Vec<Case> {
         ),
         (
             train(FED, "\"prompt\": \"p\", \"subset\": \"exca\""),
-            &[(
-                "G034",
-                5,
-                38,
-                "/nodes/t/params/subset",
-                "did you mean `ExCA`?",
-            )],
+            &[("G034", 5, 38, "/nodes/t/params/subset", "did you mean `ExCA`?")],
         ),
         (
             train(FED, "\"prompt\": null, \"rank\": null"),
@@ -573,10 +442,7 @@ fn diagnose(text: &str) -> Vec<Diagnostic> {
         Ok(checked) => checked.warnings,
         Err(diagnostics) => diagnostics,
     };
-    assert!(
-        parsed.iter().all(|d| all.contains(d)),
-        "check repeats what parse found"
-    );
+    assert!(parsed.iter().all(|d| all.contains(d)), "check repeats what parse found");
     assert_eq!(document.to_text(), text, "a broken text is kept");
     all
 }
@@ -588,10 +454,7 @@ fn each_broken_graph_is_explained() {
         let found = diagnose(&text);
         let shown: String = text.chars().take(600).collect();
         let places: Vec<_> = found.iter().map(place).collect();
-        let wanted: Vec<_> = expected
-            .iter()
-            .map(|&(c, l, n, p, _)| (c, l, n, p))
-            .collect();
+        let wanted: Vec<_> = expected.iter().map(|&(c, l, n, p, _)| (c, l, n, p)).collect();
         if places != wanted {
             write!(faults, "\n{shown}\nfound  {places:?}\nwanted {wanted:?}\n").unwrap();
         }
@@ -623,9 +486,7 @@ fn every_code_has_a_broken_graph_and_its_own_severity() {
             let code = codes::get(diagnostic.code).unwrap();
             assert_eq!(code.severity, diagnostic.severity);
             assert!(
-                !diagnostic.is_error()
-                    || diagnostic.help.is_some()
-                    || diagnostic.expected.is_some(),
+                !diagnostic.is_error() || diagnostic.help.is_some() || diagnostic.expected.is_some(),
                 "{diagnostic}"
             );
             seen.insert(diagnostic.code);
@@ -641,13 +502,11 @@ fn diagnostics_survive_the_border() {
     for (text, _) in cases() {
         for diagnostic in diagnose(&text) {
             let json = serde_json::to_string(&diagnostic).unwrap();
-            assert_eq!(
-                serde_json::from_str::<Diagnostic>(&json).unwrap(),
-                diagnostic
-            );
+            assert_eq!(serde_json::from_str::<Diagnostic>(&json).unwrap(), diagnostic);
         }
     }
-    let foreign = r#"{"severity":"error","code":"X1","message":"","pointer":"","line":1,"column":1,"span":{"start":0,"end":0}}"#;
+    let foreign =
+        r#"{"severity":"error","code":"X1","message":"","pointer":"","line":1,"column":1,"span":{"start":0,"end":0}}"#;
     assert!(
         serde_json::from_str::<Diagnostic>(foreign)
             .unwrap_err()
@@ -658,15 +517,11 @@ fn diagnostics_survive_the_border() {
 
 #[test]
 fn messages_cannot_steer_a_terminal() {
-    let text = file(
-        "\"\\u001b[2Jx\": { \"type\": \"\\u001b]0;t\\u0007\", \"inputs\": { \"a\\u001b\": \"n\\u001b.x\" } }",
-    );
+    let text =
+        file("\"\\u001b[2Jx\": { \"type\": \"\\u001b]0;t\\u0007\", \"inputs\": { \"a\\u001b\": \"n\\u001b.x\" } }");
     for diagnostic in diagnose(&text) {
         assert!(
-            !diagnostic
-                .to_string()
-                .replace('\n', "")
-                .contains(char::is_control),
+            !diagnostic.to_string().replace('\n', "").contains(char::is_control),
             "{diagnostic:?}"
         );
     }

@@ -60,10 +60,7 @@ fn the_example_is_resolved() {
     );
     let ddim = &checked.nodes[at("ddim")];
     assert_eq!(
-        ddim.inputs
-            .iter()
-            .map(|i| i.port.as_str())
-            .collect::<Vec<_>>(),
+        ddim.inputs.iter().map(|i| i.port.as_str()).collect::<Vec<_>>(),
         ["model", "conditioning", "latent"]
     );
     assert_eq!(ddim.inputs[2].links, []);
@@ -104,9 +101,8 @@ fn consumers_and_upstream() {
 
 #[test]
 fn ties_are_in_the_authors_order() {
-    let node = |id: &str, from: &str| {
-        format!("\"{id}\": {{ \"type\": \"test/pass\", \"inputs\": {{ \"in\": [{from}] }} }}")
-    };
+    let node =
+        |id: &str, from: &str| format!("\"{id}\": {{ \"type\": \"test/pass\", \"inputs\": {{ \"in\": [{from}] }} }}");
     let text = file(
         &[
             node("z", "\"m\\u002eout\""),
@@ -122,13 +118,11 @@ fn ties_are_in_the_authors_order() {
 
 #[test]
 fn warnings_do_not_stop_a_graph() {
-    let (document, found) = parse(
-        &file("\"a\": { \"type\": \"test/pass\", \"note\": \"x\" }").replacen(
-            "\"nodes\"",
-            "\"Layout\": 1, \"nodes\"",
-            1,
-        ),
-    );
+    let (document, found) = parse(&file("\"a\": { \"type\": \"test/pass\", \"note\": \"x\" }").replacen(
+        "\"nodes\"",
+        "\"Layout\": 1, \"nodes\"",
+        1,
+    ));
     assert_eq!(found.len(), 2);
     let checked = check(&document, &catalog()).unwrap();
     assert_eq!(
@@ -155,10 +149,7 @@ fn older_nodes_are_brought_up_to_date() {
     let (mut document, _) = parse(&text);
     assert_eq!(check(&document, &catalog()).unwrap_err()[0].code, "G014");
     let checked = check_with(&document, &catalog(), &migrations).unwrap();
-    assert_eq!(
-        checked.nodes[checked.find("can").unwrap()].params["prompt"],
-        "a can"
-    );
+    assert_eq!(checked.nodes[checked.find("can").unwrap()].params["prompt"], "a can");
     assert_eq!(document.to_text(), text, "checking edits nothing");
 
     assert_eq!(document.migrate(&catalog(), &migrations), ["can"]);

@@ -20,20 +20,14 @@ fn an_unedited_text_comes_back_byte_for_byte() {
 fn changing_a_value_changes_its_bytes_only() {
     let mut document = open(EXAMPLE);
     document.set_param("bear", "rank", 16).unwrap();
-    assert_eq!(
-        document.text(),
-        EXAMPLE.replace("\"rank\": 4", "\"rank\": 16")
-    );
+    assert_eq!(document.text(), EXAMPLE.replace("\"rank\": 4", "\"rank\": 16"));
     document.set_param("bear", "rank", 4).unwrap();
     assert_eq!(document.text(), EXAMPLE, "undone");
     document
         .set_input(
             "with",
             "adapters",
-            &Links::List(vec![
-                Link::to("bear", "adapter"),
-                Link::to("can", "adapter"),
-            ]),
+            &Links::List(vec![Link::to("bear", "adapter"), Link::to("can", "adapter")]),
         )
         .unwrap();
     assert_eq!(
@@ -77,32 +71,20 @@ fn adding_a_key_lays_out_its_node_only() {
         );
     assert_eq!(document.text(), expected);
     document.remove_param("with", "strength").unwrap();
-    assert!(
-        document
-            .text()
-            .contains(r#""both.adapter" }, "params": { } }"#)
-    );
+    assert!(document.text().contains(r#""both.adapter" }, "params": { } }"#));
     assert!(document.remove_param("with", "strength").is_err());
 }
 
 #[test]
 fn unknown_nodes_keep_their_bytes_through_edits() {
-    let foreign =
-        r#""odd" :{"type":"their/node@9",   "x":[1.0,  1e2,"\u0041"],"params":{"a":1,"a":2}}"#;
-    let mut document = open(&file(&format!(
-        "\"a\": {{ \"type\": \"test/pass\" }},\n{foreign}"
-    )));
+    let foreign = r#""odd" :{"type":"their/node@9",   "x":[1.0,  1e2,"\u0041"],"params":{"a":1,"a":2}}"#;
+    let mut document = open(&file(&format!("\"a\": {{ \"type\": \"test/pass\" }},\n{foreign}")));
     document.set_param("a", "x", "é\n\"").unwrap();
-    document
-        .insert_node("b", &Node::new("test/pass@1"))
-        .unwrap();
+    document.insert_node("b", &Node::new("test/pass@1")).unwrap();
     document.set_top("title", "t").unwrap();
     assert!(document.text().contains(foreign), "{}", document.text());
     assert_eq!(document.node("a").unwrap().params["x"], "é\n\"");
-    assert_eq!(
-        document.nodes().keys().collect::<Vec<_>>(),
-        ["a", "odd", "b"]
-    );
+    assert_eq!(document.nodes().keys().collect::<Vec<_>>(), ["a", "odd", "b"]);
     assert_eq!(document.title(), Some("t"));
     document.set_param("odd", "n", 1).unwrap();
     assert!(
@@ -121,7 +103,13 @@ fn nodes_come_and_go() {
     grid.inputs
         .insert("images".into(), Links::One(Link::to("see", "images")));
     document.insert_node("grid", &grid).unwrap();
-    assert!(document.text().contains("] } },\n    \"grid\": { \"type\": \"image/grid\", \"inputs\": { \"images\": \"see.images\" } }\n  },\n"), "{}", document.text());
+    assert!(
+        document.text().contains(
+            "] } },\n    \"grid\": { \"type\": \"image/grid\", \"inputs\": { \"images\": \"see.images\" } }\n  },\n"
+        ),
+        "{}",
+        document.text()
+    );
     assert_eq!(document.node("grid"), Some(&grid));
     assert!(document.insert_node("grid", &grid).is_err());
     assert!(document.insert_node("a.b", &grid).is_err());
@@ -129,14 +117,16 @@ fn nodes_come_and_go() {
         document.remove_node(id).unwrap();
         assert!(document.node(id).is_none() && document.is_readable());
     }
-    assert!(document.text().starts_with("{ \"paragraph\": 1, \"title\": \"Two subjects, one picture\",\n  \"nodes\": {\n    \"base\":"));
+    assert!(
+        document.text().starts_with(
+            "{ \"paragraph\": 1, \"title\": \"Two subjects, one picture\",\n  \"nodes\": {\n    \"base\":"
+        )
+    );
     for id in document.nodes().keys().cloned().collect::<Vec<_>>() {
         document.remove_node(&id).unwrap();
     }
     assert_eq!(check(&document, &catalog()).unwrap_err()[0].code, "G009");
-    document
-        .insert_node("again", &Node::new("test/pass"))
-        .unwrap();
+    document.insert_node("again", &Node::new("test/pass")).unwrap();
     assert!(check(&document, &catalog()).is_ok(), "{}", document.text());
 }
 
@@ -171,10 +161,7 @@ fn renaming_takes_links_along() {
 #[test]
 fn keys_of_the_file() {
     let mut document = Document::new();
-    assert_eq!(
-        document.text(),
-        "{\n  \"paragraph\": 1,\n  \"nodes\": { }\n}\n"
-    );
+    assert_eq!(document.text(), "{\n  \"paragraph\": 1,\n  \"nodes\": { }\n}\n");
     document.set_top("made", json!({ "base": "x" })).unwrap();
     document.insert_node("a", &Node::new("test/pass")).unwrap();
     assert_eq!(
@@ -203,10 +190,7 @@ fn keys_of_the_file() {
 #[test]
 fn built_documents_are_canonical() {
     let top = json!({ "layout": {}, "title": "T", "nodes": 5 });
-    let document = Document::build(
-        top.as_object().unwrap().clone(),
-        [("a".to_owned(), Node::new("x/y@2"))],
-    );
+    let document = Document::build(top.as_object().unwrap().clone(), [("a".to_owned(), Node::new("x/y@2"))]);
     let expected = "{\n  \"paragraph\": 1,\n  \"title\": \"T\",\n  \"nodes\": {\n    \"a\": { \"type\": \"x/y@2\" }\n  },\n  \"layout\": { }\n}\n";
     assert_eq!(document.text(), expected);
     assert_eq!(document.node("a").unwrap().ty.version, Some(2));
@@ -220,11 +204,7 @@ fn built_documents_are_canonical() {
 fn values_from_the_command_line() {
     let catalog = catalog();
     let mut document = open(EXAMPLE);
-    let mut set = |target: &str, text: &str| {
-        document
-            .set(target, text, &catalog)
-            .map_err(|e| e.to_string())
-    };
+    let mut set = |target: &str, text: &str| document.set(target, text, &catalog).map_err(|e| e.to_string());
     for (target, text) in [
         ("bear.rank", " 8 "),
         ("bear.lr", "1e-4"),

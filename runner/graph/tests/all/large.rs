@@ -23,10 +23,7 @@ fn on_a_small_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 fn graph(inputs: impl Fn(usize) -> Vec<usize>, separator: &str) -> String {
     let mut text = String::from("{\"paragraph\":1,\"nodes\":{");
     for at in 0..NODES {
-        let links: Vec<String> = inputs(at)
-            .iter()
-            .map(|from| format!("\"n{from}.out\""))
-            .collect();
+        let links: Vec<String> = inputs(at).iter().map(|from| format!("\"n{from}.out\"")).collect();
         let comma = if at > 0 { "," } else { "" };
         write!(
             text,
@@ -50,11 +47,7 @@ fn run(text: String) -> Result<Checked, Vec<Diagnostic>> {
 
 #[test]
 fn a_chain_written_backwards() {
-    let checked = run(graph(
-        |at| if at + 1 < NODES { vec![at + 1] } else { vec![] },
-        "\n",
-    ))
-    .unwrap();
+    let checked = run(graph(|at| if at + 1 < NODES { vec![at + 1] } else { vec![] }, "\n")).unwrap();
     assert!(checked.order.iter().copied().eq((0..NODES).rev()));
     on_a_small_stack(move || {
         assert!(checked.upstream(&[0]).iter().all(|&up| up));
@@ -103,9 +96,7 @@ fn a_fault_in_every_node() {
     let wrong = run(graph(|at| vec![at], "\n").replace("test/pass", "tset/pass")).unwrap_err();
     assert_eq!(wrong.len(), 2 * NODES);
     assert_eq!(wrong[2 * NODES - 1].line, NODES + 1);
-    let mut list = String::from(
-        "{\"paragraph\":1,\"nodes\":{\"a\":{\"type\":\"test/pass\",\"inputs\":{\"in\":[0",
-    );
+    let mut list = String::from("{\"paragraph\":1,\"nodes\":{\"a\":{\"type\":\"test/pass\",\"inputs\":{\"in\":[0");
     list.push_str(&",0".repeat(NODES));
     list.push_str("]},\"params\":{\"p\":0");
     (0..NODES).for_each(|at| write!(list, ",\"p{at}\":0").unwrap());

@@ -21,14 +21,8 @@ fn value() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         key().prop_map(Value::from),
-        prop::sample::select(vec![
-            "base.model",
-            "a.b",
-            "para/train",
-            "load/model@2",
-            "test/pass"
-        ])
-        .prop_map(Value::from),
+        prop::sample::select(vec!["base.model", "a.b", "para/train", "load/model@2", "test/pass"])
+            .prop_map(Value::from),
     ];
     leaf.prop_recursive(5, 60, 6, |inner| {
         prop_oneof![
@@ -54,10 +48,7 @@ fn exercise(text: &str) -> Document {
     assert_eq!(document.text(), text);
     let wrong = check(&document, &catalog()).map_or_else(|wrong| wrong, |checked| checked.warnings);
     for diagnostic in found.iter().chain(&wrong) {
-        assert!(
-            text.get(diagnostic.span.clone()).is_some(),
-            "{diagnostic:?}"
-        );
+        assert!(text.get(diagnostic.span.clone()).is_some(), "{diagnostic:?}");
         assert!(diagnostic.line >= 1 && diagnostic.column >= 1);
         assert!(diagnostic.line <= text.matches('\n').count() + 1);
     }
@@ -75,11 +66,7 @@ fn exercise(text: &str) -> Document {
         let _ = edited.remove_top(key);
     }
     let _ = edited.insert_node("inserted", &Node::new("test/pass"));
-    assert_eq!(
-        edited.is_readable(),
-        document.is_readable(),
-        "edits keep JSON valid"
-    );
+    assert_eq!(edited.is_readable(), document.is_readable(), "edits keep JSON valid");
     document
 }
 

@@ -8,12 +8,7 @@ use serde_json::{Value, json};
 fn references(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(members) => {
-            found.extend(
-                members
-                    .get("$ref")
-                    .and_then(Value::as_str)
-                    .map(str::to_owned),
-            );
+            found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
             members.values().for_each(|v| references(v, found));
         }
         Value::Array(items) => items.iter().for_each(|v| references(v, found)),
@@ -29,16 +24,11 @@ fn references_resolve() {
     assert!(found.len() > catalog().iter().count());
     for reference in found {
         assert!(
-            schema
-                .pointer(reference.strip_prefix('#').unwrap())
-                .is_some(),
+            schema.pointer(reference.strip_prefix('#').unwrap()).is_some(),
             "{reference}"
         );
     }
-    assert_eq!(
-        graph::schema(&Catalog::default())["$defs"]["node"].get("allOf"),
-        None
-    );
+    assert_eq!(graph::schema(&Catalog::default())["$defs"]["node"].get("allOf"), None);
 }
 
 #[test]
@@ -47,10 +37,7 @@ fn every_port_and_parameter_is_described() {
     for ty in catalog().iter() {
         let node = &schema["$defs"][format!("type:{}", ty.name)];
         for (part, names) in [
-            (
-                "inputs",
-                ty.inputs.iter().map(|i| &i.name).collect::<Vec<_>>(),
-            ),
+            ("inputs", ty.inputs.iter().map(|i| &i.name).collect::<Vec<_>>()),
             ("params", ty.params.iter().map(|p| &p.name).collect()),
         ] {
             let listed: Vec<&String> = node["properties"][part]["properties"]
@@ -90,21 +77,12 @@ fn the_examples_nodes_name_known_definitions_and_required_members() {
         let rule: Vec<&Value> = rules.iter().filter(applies).collect();
         assert_eq!(rule.len(), 1, "{}", node.ty);
         let definition = schema
-            .pointer(
-                rule[0]["then"]["$ref"]
-                    .as_str()
-                    .unwrap()
-                    .strip_prefix('#')
-                    .unwrap(),
-            )
+            .pointer(rule[0]["then"]["$ref"].as_str().unwrap().strip_prefix('#').unwrap())
             .unwrap();
         let json = node.to_json();
         for part in definition["required"].as_array().into_iter().flatten() {
             let part = part.as_str().unwrap();
-            for name in definition["properties"][part]["required"]
-                .as_array()
-                .unwrap()
-            {
+            for name in definition["properties"][part]["required"].as_array().unwrap() {
                 assert!(json[part].get(name.as_str().unwrap()).is_some());
             }
         }

@@ -7,15 +7,8 @@ use std::ops::Range;
 impl Conv {
     /// Output columns whose tap `k` falls inside a row of `size` inputs, out of `out`.
     fn inside(&self, k: usize, size: usize, out: usize) -> Range<usize> {
-        let first = self
-            .padding
-            .saturating_sub(k)
-            .div_ceil(self.stride)
-            .min(out);
-        let end = (size + self.padding)
-            .saturating_sub(k)
-            .div_ceil(self.stride)
-            .min(out);
+        let first = self.padding.saturating_sub(k).div_ceil(self.stride).min(out);
+        let end = (size + self.padding).saturating_sub(k).div_ceil(self.stride).min(out);
         first..end.max(first)
     }
 
@@ -26,13 +19,7 @@ impl Conv {
     }
 
     /// Patches of `channels` at `pixels`: (channels · taps, pixels).
-    pub(super) fn gather(
-        &self,
-        x: &[f32],
-        channels: Range<usize>,
-        pixels: Range<usize>,
-        patches: &mut [f32],
-    ) {
+    pub(super) fn gather(&self, x: &[f32], channels: Range<usize>, pixels: Range<usize>, patches: &mut [f32]) {
         let (plane, taps) = (self.plane(), self.taps());
         for (row, patch) in patches
             .chunks_exact_mut(pixels.len())
@@ -128,11 +115,7 @@ impl Conv {
 /// The part of a plane that `pixels` shifted by `shift` cover, and the part of `pixels` that it is for.
 fn shifted(pixels: &Range<usize>, shift: isize, plane: usize) -> (Range<usize>, Range<usize>) {
     let clip = |p: usize| p.saturating_add_signed(shift).min(plane);
-    let back = |p: usize| {
-        p.saturating_add_signed(-shift)
-            .clamp(pixels.start, pixels.end)
-            - pixels.start
-    };
+    let back = |p: usize| p.saturating_add_signed(-shift).clamp(pixels.start, pixels.end) - pixels.start;
     let source = clip(pixels.start)..clip(pixels.end);
     let start = back(source.start);
     let kept = start..start + source.len();
