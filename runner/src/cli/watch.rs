@@ -38,6 +38,9 @@ impl Sink for Json {
         if let Ok(line) = serde_json::to_string(&event) {
             report::result(&line);
         }
+        if let Event::Log { node: None, text, .. } = &event {
+            report::say(text);
+        }
         if let Event::Failed {
             node,
             ty,

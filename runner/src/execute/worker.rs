@@ -397,7 +397,8 @@ impl Host for NodeHost {
             }
         }
         match (fs::read(&file), self.store.wrote(&file)) {
-            (Err(error), _) if error.kind() == ErrorKind::NotFound => {}
+            // What stands in the way of the folder is told when the file is written.
+            (Err(error), _) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
             (Err(error), _) => return Some(format!("cannot be replaced: {error}")),
             (Ok(found), Some(written)) if blake3::hash(&found).to_hex().as_str() == written => {}
             (Ok(found), _) if found == bytes || provenance::is_ours(&found) => {}
