@@ -42,10 +42,10 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
         context.progress(progress.step, total, format!("loss {mean:.4}"));
         stopped = context.cancelled() && progress.step < total;
         let due = checkpoint_every > 0 && progress.step % checkpoint_every == 0 && progress.step < total;
-        if let (true, Some(folder)) = (stopped || due, &folder) {
-            if let Err(error) = save(folder, trainer) {
-                context.warn(format!("{error}; the training goes on without this checkpoint"));
-            }
+        if let (true, Some(folder)) = (stopped || due, &folder)
+            && let Err(error) = save(folder, trainer)
+        {
+            context.warn(format!("{error}; the training goes on without this checkpoint"));
         }
         Ok(if stopped { Control::Stop } else { Control::Continue })
     })?;
