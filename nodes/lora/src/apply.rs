@@ -73,7 +73,7 @@ fn apply(
                     text = Some(adapted);
                 }
                 None if allow_partial => {
-                    context.warn("the LoRA also changes text encoders; none are linked, so that part is left out")
+                    context.warn("the LoRA also changes text encoders; none are linked, so that part is left out");
                 }
                 None => sdk::bail!("the LoRA also changes text encoders, and none are linked";
                                    help: "link `text` of load/model to this node's `text`, or set allow_partial"),
