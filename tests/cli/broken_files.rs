@@ -231,7 +231,8 @@ fn adapters_that_do_not_fit() {
     workspace.run("g.json", &[]).exits(0);
     fs::remove_dir_all(workspace.path("graphs/out")).unwrap();
 
-    workspace.write("adapter.safetensors", &para[..para.len() * 6 / 10]);
+    // Behind the header, and at a place that does not move with what else the header says.
+    workspace.write("adapter.safetensors", &para[..40_000]);
     told(&workspace, "adapter_cut", 3);
     workspace.write("adapter.safetensors", "{ \"lora\": true }");
     told(&workspace, "adapter_is_text", 3);
