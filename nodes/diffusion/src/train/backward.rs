@@ -113,10 +113,12 @@ struct Collected {
 }
 
 impl Collected {
-    /// Takes the gradients of trained tensors and of what a segment read; the others go with the store.
+    /// Takes the gradients of trained tensors and of what a segment read; the others go with the store. Detached, since
+    /// candle computes gradients with tracked operands: they would keep the segment's graph alive.
     fn take<'a>(&mut self, mut store: GradStore, reads: impl Iterator<Item = (&'a Tensor, &'a usize)>) -> Result<()> {
         for (tensor, &value) in reads {
             if let Some(gradient) = store.remove(tensor) {
+                let gradient = gradient.detach();
                 let sum = match self.pending.remove(&value) {
                     Some(other) => (other + gradient)?,
                     None => gradient,
@@ -128,13 +130,15 @@ impl Collected {
             .filter_map(|id| Some((*id, *self.leaves.get(id)?)))
             .collect();
         for (id, place) in reached {
-            let Some(gradient) = store.get_id(id) else { continue };
+            let Some(gradient) = store.get_id(id).map(Tensor::detach) else {
+                continue;
+            };
             let Some(slot) = self.gradients.get_mut(place) else {
                 continue;
             };
             *slot = Some(match slot.take() {
                 Some(other) => (other + gradient)?,
-                None => gradient.clone(),
+                None => gradient,
             });
         }
         Ok(())

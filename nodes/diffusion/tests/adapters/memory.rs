@@ -287,9 +287,10 @@ fn measure() {
         .unwrap();
     times.sort_by(f64::total_cmp);
     println!(
-        "MEASURED estimate {:.1} growth {:.1} MB, weights {:.1} MB, step {:.1} ms (fastest {:.1}), recomputes {}, loss {loss:.9}",
+        "MEASURED estimate {:.1} growth {:.1} MB (left {:.1}), weights {:.1} MB, step {:.1} ms (fastest {:.1}), recomputes {}, loss {loss:.9}",
         estimate.working() as f64 / 1e6,
         (kib("VmHWM:") - before) * 1.024e-3,
+        (kib("VmRSS:") - before) * 1.024e-3,
         estimate.weights as f64 / 1e6,
         times[times.len() / 2],
         times[0],
