@@ -1,6 +1,7 @@
 //! The words that nodes of several crates take as parameters.
 
 use crate::adapter::{combine, subset};
+use crate::train::Checkpointing;
 
 sdk::choice! {
     /// Which layers of the UNet an adapter touches: the eight subsets of the paper's Table 3.
@@ -86,6 +87,28 @@ impl From<Cap> for combine::Cap {
             Cap::Warn => Self::Warn,
             Cap::Balanced => Self::Balanced,
             Cap::Primary => Self::Primary,
+        }
+    }
+}
+
+sdk::choice! {
+    /// Whether a training keeps activations or computes them a second time.
+    pub enum Checkpoint {
+        /// By the size of model and batch.
+        Auto = "auto",
+        /// Keep them all.
+        None = "none",
+        /// Keep only what lies between blocks.
+        Block = "block",
+    }
+}
+
+impl From<Checkpoint> for Checkpointing {
+    fn from(choice: Checkpoint) -> Self {
+        match choice {
+            Checkpoint::Auto => Self::Auto,
+            Checkpoint::None => Self::None,
+            Checkpoint::Block => Self::Block,
         }
     }
 }

@@ -3,9 +3,11 @@
 //! The recipe follows diffusers' DreamBooth trainer: AdamW, gradients clipped to norm 1, uniform timesteps,
 //! mean squared error in f32, latents sampled anew from the VAE's posterior in each step, prompts encoded once.
 
+mod backward;
 mod data;
 mod drive;
 mod hooks;
+mod memory;
 mod optimizer;
 mod options;
 mod prepare;
@@ -14,8 +16,9 @@ mod state;
 
 pub use data::{Batch, TrainData};
 pub use drive::drive;
+pub use memory::Estimate;
 pub use optimizer::AdamW;
-pub use options::{Method, Options};
+pub use options::{Checkpointing, Method, Options};
 
 use crate::adapter::names::UnetLayout;
 use crate::adapter::para;
@@ -77,6 +80,7 @@ pub struct Trainer {
     generator: Generator,
     queue: Queue,
     losses: Vec<f64>,
+    recomputes: bool,
 }
 
 impl Trainer {
@@ -102,8 +106,10 @@ impl Trainer {
             losses: Vec::new(),
             unet,
             options,
+            recomputes: false,
         };
         trainer.initialise()?;
+        trainer.recomputes = trainer.decide_recompute()?;
         Ok(trainer)
     }
 
@@ -159,6 +165,12 @@ impl Trainer {
     /// How it goes.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// Whether the backward pass computes activations a second time, as [`Options::checkpointing`] asks or
+    /// [`Checkpointing::Auto`] decided.
+    pub fn recomputes(&self) -> bool {
+        self.recomputes
     }
 
     /// Finished steps.
@@ -307,16 +319,11 @@ impl Trainer {
             };
             hooks.insert(site.path.clone(), hook);
         }
-        let loss = self.loss(batch, &hooks)?;
-        let value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-        if !value.is_finite() {
-            bail!("the loss is {value} in step {}", self.losses.len() + 1; help: "lower lr, or train in f32");
-        }
-        let mut store = loss.backward()?;
+        let (value, reached) = self.flow(batch, &hooks, &leaves)?;
         let mut gradients = Vec::with_capacity(leaves.len());
-        for (index, var) in leaves.iter().enumerate() {
+        for (index, gradient) in reached.into_iter().enumerate() {
             let param = &self.params[index];
-            let Some(gradient) = store.remove(var.as_tensor()) else {
+            let Some(gradient) = gradient else {
                 if self.gate() == 0.0 {
                     // A closed gate lets nothing through.
                     gradients.push(vec![0.0; param.value.len()]);
@@ -343,8 +350,8 @@ impl Trainer {
         Ok((value, gradients))
     }
 
-    /// The mean squared error on a batch through hooks, a scalar in f32 (f64 for an f64 model).
-    fn loss(&self, batch: &Batch, hooks: &Hooks) -> Result<Tensor> {
+    /// The loss on a batch through hooks, and its gradient with respect to each leaf that it reaches.
+    fn flow(&self, batch: &Batch, hooks: &Hooks, leaves: &[Var]) -> Result<(f64, Vec<Option<Tensor>>)> {
         let (device, model) = (self.unet.device(), self.unet.dtype());
         let precise = para::working_dtype(model);
         let latents = batch.latents.to_device(device)?.to_dtype(precise)?;
@@ -353,14 +360,24 @@ impl Trainer {
         let target = self.schedule.target(&latents, &noise, &batch.timesteps)?;
         let timesteps: Vec<f32> = batch.timesteps.iter().map(|t| *t as f32).collect();
         let timesteps = Tensor::new(timesteps, device)?;
-        let states = batch.states.to_device(device)?.to_dtype(model)?;
-        let output = self.unet.forward(
-            &noisy.to_dtype(model)?,
-            &timesteps,
-            &states,
-            batch.added.as_ref(),
-            hooks,
-        )?;
+        let states = batch.states.to_device(device)?;
+        let pass = self.unet.pass(&noisy, &timesteps, &states, batch.added.as_ref())?;
+        let mut value = 0.0;
+        let loss = |output: &Tensor| {
+            let loss = self.loss(batch, output, &target)?;
+            value = loss.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+            if !value.is_finite() {
+                bail!("the loss is {value} in step {}", self.losses.len() + 1; help: "lower lr, or train in f32");
+            }
+            Ok(loss)
+        };
+        let gradients = backward::gradients(&pass, hooks, leaves, self.recomputes, loss)?;
+        Ok((value, gradients))
+    }
+
+    /// The mean squared error of the model's output, a scalar in f32 (f64 for an f64 model).
+    fn loss(&self, batch: &Batch, output: &Tensor, target: &Tensor) -> Result<Tensor> {
+        let precise = para::working_dtype(self.unet.dtype());
         let error = (output.to_dtype(precise)? - target)?.sqr()?;
         let Some(gamma) = self.options.snr_gamma else {
             return Ok(error.mean_all()?);
@@ -378,7 +395,7 @@ impl Trainer {
             }
         };
         let weights: Vec<f64> = batch.timesteps.iter().map(weight).collect();
-        let weights = Tensor::new(weights, device)?
+        let weights = Tensor::new(weights, self.unet.device())?
             .to_dtype(precise)?
             .reshape(((), 1, 1, 1))?;
         Ok(error.broadcast_mul(&weights)?.mean_all()?)

@@ -1,17 +1,21 @@
 //! The denoiser of Stable Diffusion 1.x and XL: diffusers' `UNet2DConditionModel`.
 
+mod account;
 mod attention;
 mod blocks;
 mod config;
 mod embedding;
 pub(crate) mod resnet;
+mod segments;
 
 pub use crate::layer::Module;
+pub(crate) use account::Ledger;
 pub use config::{PerBlock, UnetConfig};
+pub(crate) use segments::{Pass, SOURCES};
 
 use crate::layer::{GroupNorm, Hooks, Layer};
 use crate::parts::{Parts, replaced};
-use blocks::{Conditions, Mid, Stage};
+use blocks::{Mid, Stage};
 use embedding::{EmbeddingMlp, sinusoids};
 use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Result, bail};
@@ -133,29 +137,8 @@ impl Unet {
         added: Option<&Added>,
         hooks: &Hooks,
     ) -> Result<Tensor> {
-        self.check_inputs(x, t, context)?;
-        let (net, dtype) = (&self.net, self.dtype());
-        let context = context.to_dtype(dtype)?;
-        let time = self.time(t, added, hooks)?.silu()?;
-        let with = Conditions {
-            time: &time,
-            context: &context,
-            hooks,
-        };
-
-        let mut h = net.conv_in.forward(&x.to_dtype(dtype)?, hooks)?;
-        let mut skips = vec![h.clone()];
-        for stage in &net.down {
-            h = stage.forward_down(h, &with, &mut skips)?;
-        }
-        if let Some(mid) = &net.mid {
-            h = mid.forward(&h, &with)?;
-        }
-        for stage in &net.up {
-            h = stage.forward_up(h, &with, &mut skips)?;
-        }
-        let h = net.conv_out.forward(&net.norm_out.forward(&h, true)?, hooks)?;
-        Ok(h.to_dtype(x.dtype())?)
+        let output = self.pass(x, t, context, added)?.forward(hooks)?;
+        Ok(output.to_dtype(x.dtype())?)
     }
 
     /// The configuration.

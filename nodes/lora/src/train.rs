@@ -2,7 +2,7 @@
 
 use diffusion::adapter::Adapter;
 use diffusion::adapter::subset::RankRule;
-use diffusion::choice::{GammaScope, Subset};
+use diffusion::choice::{Checkpoint, GammaScope, Subset};
 use diffusion::ddim::Ddim;
 use diffusion::train::{Method, Options, TrainData, Trainer, drive};
 use diffusion::value::{Model, Text, VaeModel};
@@ -63,9 +63,13 @@ fn train(
     warmup: usize,
     /// Weighs steps by min(snr, this) (min-SNR); null: all alike, 5 is usual
     snr_gamma: Option<f64>,
-    /// Steps between checkpoints; 0: only when stopped
+    /// Steps between saved states that a stopped training goes on from; 0: only when stopped
     #[default(50)]
     checkpoint_every: usize,
+    /// Memory against time, with the same result: block keeps only what lies between blocks and computes the rest
+    /// twice (activation checkpointing); auto does so where none would keep more than 1 GiB
+    #[default("auto")]
+    checkpoint: Checkpoint,
 ) -> Result<(Adapter, Table)> {
     let data = TrainData::prepare(context, model, (text.encoders()?, &vae.0), images, &prompt, resolution)?;
     let options = Options {
@@ -84,6 +88,7 @@ fn train(
         seed,
         warmup,
         snr_gamma,
+        checkpointing: checkpoint.into(),
         info: [("para.instance_prompt".to_owned(), prompt)].into(),
         ..Options::lora()
     };

@@ -1,5 +1,6 @@
 //! Runs a training as a node does: with progress, checkpoints, and resuming what was interrupted.
 
+use super::memory::Resident;
 use super::{Control, Trainer};
 use crate::adapter::Adapter;
 use sdk::{Cell, Context, Error, Result, ResultExt, Table, atomic};
@@ -15,7 +16,7 @@ const WINDOW: usize = 20;
 /// and ends with the same bytes as one that was never interrupted.
 ///
 /// Writes a checkpoint every `checkpoint_every` steps (0: only when stopped) into the step's scratch folder.
-/// The table holds the loss of each step.
+/// The table holds the loss of each step. The log says how much memory the training is thought to need, and what it took.
 ///
 /// # Errors
 /// Losses that are not finite, a full disk, and cancellation.
@@ -24,6 +25,10 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
     if let Some(folder) = &folder {
         resume(context, folder, &mut trainer);
     }
+    let estimate = trainer.memory_estimate()?;
+    let how = if trainer.recomputes() { "computed twice" } else { "kept" };
+    context.info(format!("memory {estimate}; activations are {how}"));
+    let before = Resident::read();
     let total = trainer.options().steps;
     let ranks: Vec<usize> = trainer.modules().map(|(_, rank)| rank).collect();
     let (least, most) = (ranks.iter().min().unwrap_or(&0), ranks.iter().max().unwrap_or(&0));
@@ -51,6 +56,9 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
     })?;
     if stopped {
         return Err(Error::cancelled());
+    }
+    if let (Some(before), Some(after)) = (before, Resident::read()) {
+        context.info(before.compare(after, &estimate));
     }
     let mut losses = Table::new(["step", "loss"]);
     for (index, &loss) in trainer.losses().iter().enumerate() {

@@ -25,6 +25,21 @@ pub enum Method {
     },
 }
 
+/// Whether the forward pass keeps what the backward pass needs, or computes it a second time.
+///
+/// The arithmetic and its order are the same: our CPU kernels give the same bits either way. Elsewhere rounding may
+/// differ as it does from run to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Checkpointing {
+    /// Recompute where keeping would take more than 1 GiB by the estimate for f32, which knows shapes alone.
+    #[default]
+    Auto,
+    /// Keep everything: one forward pass a step.
+    None,
+    /// Keep only what lies between blocks (a resnet, a transformer block), and recompute one at a time.
+    Block,
+}
+
 /// How a training goes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Options {
@@ -48,6 +63,9 @@ pub struct Options {
     pub snr_gamma: Option<f64>,
     /// The optimiser's constants.
     pub adam: AdamW,
+    /// Memory against time; not part of what a saved training must agree in.
+    #[serde(skip)]
+    pub checkpointing: Checkpointing,
     /// What the adapter's file shall say beside these options, such as `para.instance_prompt`.
     pub info: BTreeMap<String, String>,
 }
@@ -73,6 +91,7 @@ impl Options {
             warmup: 0,
             snr_gamma: None,
             adam: AdamW::default(),
+            checkpointing: Checkpointing::Auto,
             info: BTreeMap::new(),
         }
     }

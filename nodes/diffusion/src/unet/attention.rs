@@ -22,10 +22,10 @@ pub(super) struct TransformerShape {
 /// A stack of transformer blocks over the pixels of a feature map.
 #[derive(Clone, Debug)]
 pub(super) struct Transformer {
-    norm: GroupNorm,
-    proj_in: Layer,
-    blocks: Vec<Block>,
-    proj_out: Layer,
+    pub(super) norm: GroupNorm,
+    pub(super) proj_in: Layer,
+    pub(super) blocks: Vec<Block>,
+    pub(super) proj_out: Layer,
     linear_projection: bool,
 }
 
@@ -51,20 +51,35 @@ impl Transformer {
         })
     }
 
-    /// `x` (n, c, h, w), `context` (n, tokens, width) → (n, c, h, w).
-    pub(super) fn forward(&self, x: &Tensor, context: &Tensor, hooks: &Hooks) -> Result<Tensor> {
-        let (n, c, h, w) = x.dims4()?;
-        let rows = |x: Tensor| x.flatten_from(2)?.transpose(1, 2)?.contiguous();
-        let pixels = |x: Tensor| x.transpose(1, 2)?.reshape((n, c, h, w));
-        let normed = self.norm.forward(x, false)?;
-        let mut states = if self.linear_projection {
-            self.proj_in.forward(&rows(normed)?, hooks)?
-        } else {
-            rows(self.proj_in.forward(&normed, hooks)?)?
+    /// Parts that the forward pass consists of: one for each block.
+    pub(super) fn parts(&self) -> usize {
+        self.blocks.len().max(1)
+    }
+
+    /// One part of the forward pass, which ends with its block. `x` is the transformer's input (n, c, h, w) with
+    /// (h, w) = `size`, `context` (n, tokens, width). The first part reads `x` as its `states`, the others those of the part
+    /// before (n, h · w, c); the last gives (n, c, h, w).
+    pub(super) fn forward_part(
+        &self,
+        part: usize,
+        states: &Tensor,
+        x: &Tensor,
+        (h, w): (usize, usize),
+        context: &Tensor,
+        hooks: &Hooks,
+    ) -> Result<Tensor> {
+        let mut states = match part {
+            0 => self.enter(states, hooks)?,
+            _ => states.clone(),
         };
-        for block in &self.blocks {
+        if let Some(block) = self.blocks.get(part) {
             states = block.forward(&states, context, hooks)?;
         }
+        if part + 1 < self.parts() {
+            return Ok(states);
+        }
+        let (n, _, c) = states.dims3()?;
+        let pixels = |x: Tensor| x.transpose(1, 2)?.reshape((n, c, h, w));
         let out = if self.linear_projection {
             pixels(self.proj_out.forward(&states, hooks)?)?
         } else {
@@ -72,18 +87,29 @@ impl Transformer {
         };
         Ok((out + x)?)
     }
+
+    /// (n, c, h, w) → (n, h · w, c).
+    fn enter(&self, x: &Tensor, hooks: &Hooks) -> Result<Tensor> {
+        let rows = |x: Tensor| x.flatten_from(2)?.transpose(1, 2)?.contiguous();
+        let normed = self.norm.forward(x, false)?;
+        if self.linear_projection {
+            self.proj_in.forward(&rows(normed)?, hooks)
+        } else {
+            Ok(rows(self.proj_in.forward(&normed, hooks)?)?)
+        }
+    }
 }
 
 /// Self-attention, attention to the text, and a gated two-layer network, each behind a normalisation.
 #[derive(Clone, Debug)]
-struct Block {
+pub(super) struct Block {
     norm1: LayerNorm,
-    attn1: Attention,
+    pub(super) attn1: Attention,
     norm2: LayerNorm,
-    attn2: Attention,
+    pub(super) attn2: Attention,
     norm3: LayerNorm,
-    ff_in: Layer,
-    ff_out: Layer,
+    pub(super) ff_in: Layer,
+    pub(super) ff_out: Layer,
 }
 
 impl Block {
@@ -111,13 +137,13 @@ impl Block {
 
 /// Multi-head attention.
 #[derive(Clone, Debug)]
-struct Attention {
-    heads: usize,
+pub(super) struct Attention {
+    pub(super) heads: usize,
     upcast: bool,
-    to_q: Layer,
-    to_k: Layer,
-    to_v: Layer,
-    to_out: Layer,
+    pub(super) to_q: Layer,
+    pub(super) to_k: Layer,
+    pub(super) to_v: Layer,
+    pub(super) to_out: Layer,
 }
 
 impl Attention {

@@ -3,20 +3,12 @@
 use super::attention::{Transformer, TransformerShape};
 use super::config::UnetConfig;
 use super::resnet::{Resnet, ResnetShape};
-use crate::layer::{Hooks, Layer};
+use super::segments::Builder;
+use crate::layer::Layer;
 use crate::ops;
 use crate::parts::Parts;
+use sdk::Result;
 use sdk::candle_core::Tensor;
-use sdk::{Error, Result};
-
-/// What every block of one forward pass is given.
-pub(super) struct Conditions<'a> {
-    /// Timestep (n, width), already through SiLU.
-    pub(super) time: &'a Tensor,
-    /// Text (n, tokens, width).
-    pub(super) context: &'a Tensor,
-    pub(super) hooks: &'a Hooks,
-}
 
 /// Resnet blocks, each followed by its transformer if the block attends, and a change of size at the end.
 #[derive(Clone, Debug)]
@@ -72,46 +64,36 @@ impl Stage {
         })
     }
 
-    /// Appends what the way up will need to `skips`.
-    pub(super) fn forward_down(&self, x: Tensor, with: &Conditions<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
-        let mut x = x;
+    /// Keeps what the way up will join.
+    pub(super) fn down_segments<'a>(&'a self, builder: &mut Builder<'a>) {
         for (i, resnet) in self.resnets.iter().enumerate() {
-            x = self.layer(i, resnet, &x, with)?;
-            skips.push(x.clone());
+            builder.resnet(resnet);
+            if let Some(attention) = self.attentions.get(i) {
+                builder.transformer(attention);
+            }
+            builder.keep();
         }
         if let Some(conv) = &self.resize {
-            x = conv.forward(&x, with.hooks)?;
-            skips.push(x.clone());
+            builder.shrink(conv);
+            builder.keep();
         }
-        Ok(x)
     }
 
-    /// Takes what it joins from the end of `skips`, and grows to the size of the next one.
-    pub(super) fn forward_up(&self, x: Tensor, with: &Conditions<'_>, skips: &mut Vec<Tensor>) -> Result<Tensor> {
-        let mut x = x;
+    /// Joins what the way down kept, and grows to the size of the next one.
+    ///
+    /// # Errors
+    /// When nothing is left to join.
+    pub(super) fn up_segments<'a>(&'a self, builder: &mut Builder<'a>) -> Result<()> {
         for (i, resnet) in self.resnets.iter().enumerate() {
-            let skip = skips
-                .pop()
-                .ok_or_else(|| Error::msg("the way up has more layers than the way down left outputs"))?;
-            x = self.layer(i, resnet, &Tensor::cat(&[&x, &skip], 1)?, with)?;
+            builder.joining_resnet(resnet)?;
+            if let Some(attention) = self.attentions.get(i) {
+                builder.transformer(attention);
+            }
         }
         if let Some(conv) = &self.resize {
-            let (_, _, h, w) = x.dims4()?;
-            let (h, w) = match skips.last() {
-                Some(next) => (next.dim(2)?, next.dim(3)?),
-                None => (2 * h, 2 * w),
-            };
-            x = conv.forward(&grow(&x, h, w)?, with.hooks)?;
+            builder.grow(conv);
         }
-        Ok(x)
-    }
-
-    fn layer(&self, i: usize, resnet: &Resnet, x: &Tensor, with: &Conditions<'_>) -> Result<Tensor> {
-        let x = resnet.forward(x, Some(with.time), with.hooks)?;
-        match self.attentions.get(i) {
-            Some(attention) => attention.forward(&x, with.context, with.hooks),
-            None => Ok(x),
-        }
+        Ok(())
     }
 }
 
@@ -135,10 +117,10 @@ impl Mid {
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor, with: &Conditions<'_>) -> Result<Tensor> {
-        let x = self.first.forward(x, Some(with.time), with.hooks)?;
-        let x = self.attention.forward(&x, with.context, with.hooks)?;
-        self.second.forward(&x, Some(with.time), with.hooks)
+    pub(super) fn segments<'a>(&'a self, builder: &mut Builder<'a>) {
+        builder.resnet(&self.first);
+        builder.transformer(&self.attention);
+        builder.resnet(&self.second);
     }
 }
 
@@ -200,7 +182,7 @@ fn transformer_shape(config: &UnetConfig, level: usize) -> TransformerShape {
 
 /// Nearest-neighbour enlargement. Twice the size goes the fast way; other sizes, which odd latents need,
 /// gather rows and columns, whose gradient is exact (candle's own for `upsample_nearest2d` is not).
-fn grow(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
+pub(super) fn grow(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
     let (_, _, h, w) = x.dims4()?;
     if (height, width) == (2 * h, 2 * w) {
         return ops::upsample_nearest(x, height, width);

@@ -8,12 +8,12 @@ use sdk::candle_core::Tensor;
 /// Two normalised convolutions around a shortcut; the timestep, if there is one, is added between them.
 #[derive(Clone, Debug)]
 pub(crate) struct Resnet {
-    norm1: GroupNorm,
-    conv1: Layer,
-    time: Option<Layer>,
-    norm2: GroupNorm,
-    conv2: Layer,
-    shortcut: Option<Layer>,
+    pub(super) norm1: GroupNorm,
+    pub(super) conv1: Layer,
+    pub(super) time: Option<Layer>,
+    pub(super) norm2: GroupNorm,
+    pub(super) conv2: Layer,
+    pub(super) shortcut: Option<Layer>,
 }
 
 /// Sizes of a [`Resnet`].

@@ -10,6 +10,7 @@ mod combine;
 mod common;
 mod files;
 mod golden;
+mod memory;
 mod names;
 mod through_unet;
 mod training;

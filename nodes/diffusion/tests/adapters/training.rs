@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 type Tensors = BTreeMap<String, Tensor>;
 
-fn schedule(prediction_type: Prediction) -> Ddim {
+/// The noise schedule of the tiny SDXL.
+pub(crate) fn schedule(prediction_type: Prediction) -> Ddim {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/fixtures/tiny-sdxl/scheduler/scheduler_config.json"
@@ -29,7 +30,8 @@ fn schedule(prediction_type: Prediction) -> Ddim {
     })
 }
 
-fn data(reference: &Tensors) -> TrainData {
+/// The reference latents as training data.
+pub(crate) fn data(reference: &Tensors) -> TrainData {
     let mean = reference["latent"].clone();
     TrainData {
         std: (mean.ones_like().unwrap() * 0.1).unwrap(),
@@ -41,7 +43,8 @@ fn data(reference: &Tensors) -> TrainData {
     }
 }
 
-fn small(method: Method) -> Options {
+/// Rank 2, six steps.
+pub(crate) fn small(method: Method) -> Options {
     Options {
         method,
         rule: RankRule {
@@ -54,12 +57,14 @@ fn small(method: Method) -> Options {
     }
 }
 
-const PARA: Method = Method::Para {
+/// A PaRa with the usual start.
+pub(crate) const PARA: Method = Method::Para {
     sigma: 1e-4,
     gate_steps: 0,
 };
 
-fn batch(reference: &Tensors, latents: &Tensor, noise: Tensor, timesteps: Vec<usize>) -> Batch {
+/// One step's input.
+pub(crate) fn batch(reference: &Tensors, latents: &Tensor, noise: Tensor, timesteps: Vec<usize>) -> Batch {
     Batch {
         latents: latents.clone(),
         noise,
@@ -79,7 +84,8 @@ fn part(all: &Tensors, prefix: &str) -> Tensors {
     named.collect()
 }
 
-fn in_f64(unet: &Unet) -> Arc<Unet> {
+/// The same model in double precision.
+pub(crate) fn in_f64(unet: &Unet) -> Arc<Unet> {
     let tensors = unet
         .tensors()
         .iter()
