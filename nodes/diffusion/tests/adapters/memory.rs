@@ -168,14 +168,21 @@ fn in_a_process(settings: &[(&str, &str)]) -> Measured {
 #[test]
 #[cfg(target_os = "linux")]
 fn recomputing_takes_less_memory_and_the_estimate_is_near() {
-    let size = [("PARA_BATCH", "2"), ("PARA_SIDE", "48"), ("PARA_STEPS", "2")];
+    // Few threads, and freed memory given back at once (glibc), so that the peak is that of live tensors.
+    let size = [
+        ("PARA_BATCH", "2"),
+        ("PARA_SIDE", "48"),
+        ("PARA_STEPS", "1"),
+        ("RAYON_NUM_THREADS", "2"),
+        ("MALLOC_MMAP_THRESHOLD_", "65536"),
+    ];
     let measure = |mode| in_a_process(&[&size[..], &[("PARA_CHECKPOINT", mode)]].concat());
     let (none, block) = (measure("none"), measure("block"));
-    assert!(block.growth < 0.6 * none.growth, "{none:?} {block:?}");
+    assert!(block.growth < 0.5 * none.growth, "{none:?} {block:?}");
     for measured in [none, block] {
         let ratio = measured.estimate / measured.growth;
         assert!(
-            (0.6..1.6).contains(&ratio),
+            (0.6..1.4).contains(&ratio),
             "estimate / measured {ratio:.2}: {measured:?}"
         );
     }

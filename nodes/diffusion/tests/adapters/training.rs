@@ -9,7 +9,7 @@ use diffusion::adapter::subset::{GammaScope, RankRule, Subset};
 use diffusion::ddim::{Ddim, DdimConfig, Prediction};
 use diffusion::folder::ModelFolder;
 use diffusion::linalg;
-use diffusion::train::{Batch, Control, Method, Options, TrainData, Trainer};
+use diffusion::train::{Batch, Checkpointing, Control, Method, Options, TrainData, Trainer};
 use diffusion::unet::{Added, Unet};
 use sdk::candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
@@ -106,15 +106,17 @@ fn five_steps_of_para_equal_torch() {
     let series = |name: &str| recorded[name].to_dtype(DType::F64).unwrap().to_vec1::<f64>().unwrap();
     let (losses, norms) = (series("loss"), series("grad_norm"));
     let timesteps: Vec<Vec<i64>> = recorded["timesteps"].to_vec2().unwrap();
-    for (unet, loss_limit, norm_limit, movement_limit) in [(in_f64(&unet), 1e-6, 1e-3, 1e-3), (unet, 1e-4, 2e-2, 0.02)]
-    {
-        let mut trainer = Trainer::new(
-            unet.clone(),
-            schedule(Prediction::Epsilon),
-            data(&reference),
-            small(PARA),
-        )
-        .unwrap();
+    let (kept, recomputed) = (Checkpointing::None, Checkpointing::Block);
+    for (unet, checkpointing, loss_limit, norm_limit, movement_limit) in [
+        (in_f64(&unet), kept, 1e-6, 1e-3, 1e-3),
+        (unet.clone(), kept, 1e-4, 2e-2, 0.02),
+        (unet, recomputed, 1e-4, 2e-2, 0.02),
+    ] {
+        let options = Options {
+            checkpointing,
+            ..small(PARA)
+        };
+        let mut trainer = Trainer::new(unet.clone(), schedule(Prediction::Epsilon), data(&reference), options).unwrap();
         let trained: Vec<_> = trainer.modules().map(|(p, _)| p.to_string()).collect();
         assert_eq!(trained.len(), start.len());
         trainer.set_weights(&start).unwrap();
