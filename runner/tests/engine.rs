@@ -217,8 +217,7 @@ impl Bench {
             let sink = Arc::new(Log(Mutex::default(), cancel.clone()));
             let control = Control {
                 cancel: cancel.clone().unwrap_or_default(),
-                sink: sink.clone(),
-                patient: Arc::default(),
+                ..Control::new(sink.clone())
             };
             let summary = execute(steps, &Provenance::new(text, self.folder.path()), &control).unwrap();
             let events = sink.0.lock().unwrap().clone();

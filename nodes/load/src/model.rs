@@ -67,11 +67,12 @@ fn model(
             help: "leave `precision` at auto; 16-bit files are widened when they are read");
     }
     let folder = ModelFolder::open(&*path)?;
+    let _room = context.reserve(folder.count()? * dtype.size_in_bytes())?;
     let model = diffusion::value::Model::load(&folder, dtype, &device)?;
     context.check()?;
     let text = folder.text(dtype, &device)?;
-    let vae = folder.vae(&device)?;
-    Ok((model, Text::new(text), VaeModel(Arc::new(vae))))
+    let vae = Arc::new(folder.vae(&device)?);
+    Ok((model.with_colours(vae.clone()), Text::new(text), VaeModel(vae)))
 }
 
 fn open(device: Where) -> Result<Device> {
