@@ -1,6 +1,7 @@
 //! The command line: one file for each command.
 
 mod adapter;
+mod cache;
 mod check;
 mod nodes;
 mod open;
@@ -8,12 +9,15 @@ mod plan;
 mod report;
 mod run;
 mod watch;
+mod worker;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Registry;
+use crate::memory::Memory;
 use crate::panic;
 use crate::resolve::Session;
-use crate::store::Store;
+use crate::size;
+use crate::store::{self, Store};
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,6 +49,12 @@ struct Global {
     /// Also take node crates from this file or folder; may be repeated ($PARA_PLUGINS takes a list)
     #[arg(long, global = true, value_name = "PATH")]
     plugins: Vec<PathBuf>,
+    /// Memory for loaded models and running steps, such as 8GB [default: three quarters of the machine's]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size::parse)]
+    memory: Option<u64>,
+    /// What results may take on disk; the longest unused go first [default: $PARA_STORE_SIZE, else 20GB]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size::parse)]
+    store_size: Option<u64>,
 }
 
 #[derive(Subcommand)]
@@ -60,6 +70,11 @@ enum Command {
     /// Facts about adapters
     #[command(subcommand)]
     Adapter(adapter::Command),
+    /// What the store holds: sizes, cleaning, checking
+    #[command(subcommand)]
+    Cache(cache::Command),
+    /// Answer an editor on standard input and output (docs/protocol.md)
+    Worker(worker::Arguments),
 }
 
 /// Runs the command that the process was started with.
@@ -75,6 +90,8 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&cli.global, arguments),
         Command::Nodes(arguments) => nodes::run(&cli.global, arguments),
         Command::Adapter(command) => adapter::run(&cli.global, command),
+        Command::Cache(command) => cache::run(&cli.global, command),
+        Command::Worker(arguments) => worker::run(cli.global, arguments),
     }));
     let failure = match result {
         Ok(Ok(())) => match report::all_written() {
@@ -102,23 +119,50 @@ fn mistaken(told: &clap::Error) -> ExitCode {
 impl Global {
     /// The node types that are here, with warnings about files that were refused.
     fn registry(&self) -> Result<Registry> {
+        let registry = self.discover()?;
+        report::refusals(registry.refused());
+        Ok(registry)
+    }
+
+    /// The node types that are here now; what is loaded already is not loaded again.
+    fn rediscover(&self, known: &Registry) -> Result<Registry> {
+        Ok(self.discover()?.adopting(known))
+    }
+
+    fn discover(&self) -> Result<Registry> {
         let program = std::env::current_exe().map_err(|e| Failure::system(format!("cannot find my own file: {e}")))?;
         let home = program.parent().unwrap_or(Path::new(".")).to_owned();
         let mut extra = self.plugins.clone();
         if let Some(list) = std::env::var_os("PARA_PLUGINS") {
             extra.extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
         }
-        let registry = Registry::discover(&home, &extra)?;
-        report::refusals(registry.refused());
-        Ok(registry)
+        Registry::discover(&home, &extra)
     }
 
-    fn session(&self) -> Result<Session> {
+    fn open_store(&self) -> Result<Store> {
         let root = match &self.store {
             Some(root) => root.clone(),
             None => Store::default_root()?,
         };
-        Ok(Session::new(self.registry()?, Store::open(root)?))
+        Ok(Store::open(root)?.with_budget(self.store_budget()?))
+    }
+
+    fn store_budget(&self) -> Result<u64> {
+        let named = std::env::var("PARA_STORE_SIZE").ok().filter(|text| !text.is_empty());
+        match (self.store_size, named) {
+            (Some(size), _) => Ok(size),
+            (None, Some(text)) => size::parse(&text).map_err(|e| Failure::user(format!("PARA_STORE_SIZE: {e}"))),
+            (None, None) => Ok(store::BUDGET),
+        }
+    }
+
+    fn memory_budget(&self) -> u64 {
+        self.memory.unwrap_or_else(Memory::default_budget)
+    }
+
+    fn session(&self) -> Result<Session> {
+        let memory = Memory::new(self.memory_budget(), false);
+        Ok(Session::with_memory(self.registry()?, self.open_store()?, memory))
     }
 }
 

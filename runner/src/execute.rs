@@ -112,6 +112,7 @@ pub fn execute(steps: &Steps<'_>, provenance: &Provenance, control: &Control) ->
             text,
         });
     }
+    steps.session.store.tidy();
     totals.seconds = started.elapsed().as_secs_f64();
     totals.cancelled = control.cancel.load(Ordering::Relaxed);
     control.sink.event(Event::RunFinished {

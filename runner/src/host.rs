@@ -29,6 +29,13 @@ pub struct Plugin {
     loaded: Mutex<Option<Arc<Vec<NodeDef>>>>,
 }
 
+impl Plugin {
+    /// Its node types.
+    pub fn node_types(&self) -> &[NodeType] {
+        &self.nodes
+    }
+}
+
 /// A node type with the plugin that implements it.
 #[derive(Clone)]
 pub struct Implementation {
@@ -149,6 +156,18 @@ impl Registry {
         }
         self.plugins.push(plugin);
         Ok(())
+    }
+
+    /// The same registry, with the plugins of `known` in place of those of the same build: their code is loaded already.
+    #[must_use]
+    pub fn adopting(mut self, known: &Self) -> Self {
+        let same = |plugin: &Arc<Plugin>| known.plugins.iter().find(|other| other.build == plugin.build).cloned();
+        for plugin in self.plugins.iter_mut().chain(self.owner.values_mut()) {
+            if let Some(known) = same(plugin) {
+                *plugin = known;
+            }
+        }
+        self
     }
 
     /// All node types, by name.

@@ -16,4 +16,7 @@ pub mod picture;
 pub mod plan;
 pub mod provenance;
 pub mod resolve;
+pub mod size;
+pub mod source;
 pub mod store;
+pub mod worker;
