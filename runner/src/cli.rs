@@ -6,13 +6,15 @@ mod check;
 mod nodes;
 mod open;
 mod plan;
+mod plugin;
 mod report;
 mod run;
 mod watch;
 mod worker;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::host::Registry;
+use crate::host::{Places, Registry};
+use crate::kit::installed::Installed;
 use crate::memory::Memory;
 use crate::panic;
 use crate::resolve::Session;
@@ -75,6 +77,9 @@ enum Command {
     Cache(cache::Command),
     /// Answer an editor on standard input and output (docs/protocol.md)
     Worker(worker::Arguments),
+    /// Packs of nodes: make one, compile it, add it
+    #[command(subcommand)]
+    Plugin(plugin::Command),
 }
 
 /// Runs the command that the process was started with.
@@ -92,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Adapter(command) => adapter::run(&cli.global, command),
         Command::Cache(command) => cache::run(&cli.global, command),
         Command::Worker(arguments) => worker::run(cli.global, arguments),
+        Command::Plugin(command) => plugin::run(&cli.global, command),
     }));
     let failure = match result {
         Ok(Ok(())) => match report::all_written() {
@@ -117,26 +123,29 @@ fn mistaken(told: &clap::Error) -> ExitCode {
 }
 
 impl Global {
+    /// Where node crates are looked for.
+    fn places(&self) -> Result<Places> {
+        let mut named = self.plugins.clone();
+        if let Some(list) = std::env::var_os("PARA_PLUGINS") {
+            named.extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
+        }
+        Ok(Places {
+            home: home()?,
+            installed: Installed::of_user().map(|installed| installed.root().to_owned()),
+            named,
+        })
+    }
+
+    /// The node types that are here.
+    fn quiet_registry(&self) -> Result<Registry> {
+        Registry::discover(&self.places()?)
+    }
+
     /// The node types that are here, with warnings about files that were refused.
     fn registry(&self) -> Result<Registry> {
-        let registry = self.discover()?;
+        let registry = self.quiet_registry()?;
         report::refusals(registry.refused());
         Ok(registry)
-    }
-
-    /// The node types that are here now; what is loaded already is not loaded again.
-    fn rediscover(&self, known: &Registry) -> Result<Registry> {
-        Ok(self.discover()?.adopting(known))
-    }
-
-    fn discover(&self) -> Result<Registry> {
-        let program = std::env::current_exe().map_err(|e| Failure::system(format!("cannot find my own file: {e}")))?;
-        let home = program.parent().unwrap_or(Path::new(".")).to_owned();
-        let mut extra = self.plugins.clone();
-        if let Some(list) = std::env::var_os("PARA_PLUGINS") {
-            extra.extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
-        }
-        Registry::discover(&home, &extra)
     }
 
     fn open_store(&self) -> Result<Store> {
@@ -164,6 +173,12 @@ impl Global {
         let memory = Memory::new(self.memory_budget(), false);
         Ok(Session::with_memory(self.registry()?, self.open_store()?, memory))
     }
+}
+
+/// The folder of `para` itself.
+fn home() -> Result<PathBuf> {
+    let program = std::env::current_exe().map_err(|e| Failure::system(format!("cannot find my own file: {e}")))?;
+    Ok(program.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
 /// Whether to colour what goes to standard error.

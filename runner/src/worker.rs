@@ -18,7 +18,7 @@ use protocol::{Ask, Live, Message, Reply, Request};
 use runs::{Job, Runs};
 use std::io::{BufRead, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Finds the node crates anew.
 pub type Rediscover = dyn Fn(&Registry) -> Result<Registry> + Send + Sync;
@@ -29,7 +29,8 @@ struct Shared {
     session: RwLock<Session>,
     output: Output,
     runs: Runs,
-    jobs: Sender<Job>,
+    /// Where accepted runs go; closed at the end.
+    jobs: Mutex<Option<Sender<Job>>>,
     rediscover: Box<Rediscover>,
 }
 
@@ -54,7 +55,7 @@ pub fn serve(
         session: RwLock::new(session),
         output: Output::new(output),
         runs: Runs::default(),
-        jobs,
+        jobs: Mutex::new(Some(jobs)),
         rediscover,
     });
     let desk = Desk {
@@ -80,6 +81,7 @@ pub fn serve(
     }
     drop(desk);
     shared.runs.finish();
+    shared.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
     shared.session().contents.save();
     Ok(())
 }

@@ -14,6 +14,7 @@ fn help_names_every_command_and_exit_code() {
         "adapter",
         "cache",
         "worker",
+        "plugin",
         "--store",
         "--memory",
         "--store-size",
@@ -22,7 +23,7 @@ fn help_names_every_command_and_exit_code() {
     ] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
-    for command in ["run", "check", "plan", "nodes", "adapter", "cache", "worker"] {
+    for command in ["run", "check", "plan", "nodes", "adapter", "cache", "plugin", "worker"] {
         let page = workspace.para(&[command, "--help"]).exits(0).stdout;
         assert!(page.contains("Usage: para "), "{page}");
     }

@@ -398,12 +398,12 @@ mod tests {
         let shared_new = step(&store, 3, &[2; 4000], 10);
         let used = step(&store, 4, &[4; 4000], 40);
         assert!(store.record(&used).is_some(), "a look-up is a use");
-        let cleaned = store.gc(12_000).unwrap();
+        let cleaned = store.gc(9_400).unwrap();
         assert_eq!((cleaned.steps, cleaned.values), (2, 1), "{cleaned:?}");
         assert!(store.record(&old).is_none() && store.record(&shared_old).is_none());
         assert!(store.record(&shared_new).is_some() && store.record(&used).is_some());
-        assert!(cleaned.left <= 10_800 && cleaned.left > 8000, "{cleaned:?}");
-        assert_eq!(store.gc(12_000).unwrap().steps, 0);
+        assert!(cleaned.left <= 8460 && cleaned.left > 8000, "{cleaned:?}");
+        assert_eq!(store.gc(9_400).unwrap().steps, 0);
     }
 
     #[test]

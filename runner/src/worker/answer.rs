@@ -59,7 +59,7 @@ fn plugins(registry: &Registry) -> Vec<Plugin> {
         version: plugin.version.clone(),
         file: plugin.file.to_string_lossy().into_owned(),
         build: plugin.build.clone(),
-        nodes: plugin.node_types().iter().map(|ty| ty.name.clone()).collect(),
+        nodes: plugin.nodes().iter().map(|ty| ty.name.clone()).collect(),
         resident: 0,
     });
     plugins.collect()
@@ -152,12 +152,10 @@ pub(super) fn reload(shared: &Shared) -> Result<Reply> {
 /// Node types that are new, gone or of another build.
 fn changed(before: &Registry, after: &Registry) -> Vec<String> {
     let builds = |registry: &Registry| -> BTreeSet<(String, String)> {
-        let types = registry.plugins().iter().flat_map(|plugin| {
-            plugin
-                .node_types()
-                .iter()
-                .map(|ty| (ty.name.clone(), plugin.build.clone()))
-        });
+        let types = registry
+            .plugins()
+            .iter()
+            .flat_map(|plugin| plugin.nodes().iter().map(|ty| (ty.name.clone(), plugin.build.clone())));
         types.collect()
     };
     let (before, after) = (builds(before), builds(after));

@@ -163,14 +163,18 @@ pub(super) fn accept(shared: &Shared, id: u64, run: Run) {
         diagnostics: checked.warnings.clone(),
     };
     shared.output.send(Some(id), accepted);
-    // The thread lives as long as the sender.
-    let _ = shared.jobs.send(Job {
+    let job = Job {
         id,
         run,
         session,
         source,
         checked,
-    });
+    };
+    let jobs = shared.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+    if jobs.as_ref().is_none_or(|jobs| jobs.send(job).is_err()) {
+        // The input has ended meanwhile.
+        shared.runs.leave(id);
+    }
 }
 
 /// The thread that runs graphs, one after another.

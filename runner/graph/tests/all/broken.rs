@@ -536,7 +536,8 @@ fn proposed_fixes_mend_what_they_are_for() {
     };
     let count = |all: &[Diagnostic], code: &str| all.iter().filter(|d| d.code == code).count();
     let mut fixed = BTreeSet::new();
-    for (text, _) in cases() {
+    let near = (train(&FED.replace("\"vae\"", "\"vea\""), "\"prompt\": \"x\""), &[][..]);
+    for (text, _) in cases().into_iter().chain([near]) {
         let before = found(&text);
         for diagnostic in &before {
             let Some(fix) = &diagnostic.fix else { continue };
