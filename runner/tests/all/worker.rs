@@ -20,9 +20,8 @@ struct Worker {
 
 impl Worker {
     fn new(bench: &Bench) -> Self {
-        let Session { registry, store, .. } = bench.session();
-        let registry = std::sync::Arc::try_unwrap(registry).ok().unwrap();
-        let session = Session::with_memory(registry, store, Memory::new(1 << 30, true));
+        let store = bench.session().store;
+        let session = Session::with_memory(registry(), store, Memory::new(1 << 30, true));
         let (their_input, input) = pipe().unwrap();
         let (output, their_output) = pipe().unwrap();
         let renew = Box::new(|_: &_| Ok(registry()));
