@@ -245,6 +245,16 @@ impl<'a> Run<'a> {
                 {
                     if self.standing[index] == Standing::Due {
                         let task = self.task(index)?;
+                        if self.is_quick(index) {
+                            // Not worth another thread; what it makes ready comes next.
+                            self.take(task.run());
+                            self.resolve_all()?;
+                            while let Ok(outcome) = results.try_recv() {
+                                running -= 1;
+                                self.take(outcome);
+                            }
+                            continue;
+                        }
                         to_workers.send(task).map_err(|_| bug("the workers are gone"))?;
                         running += 1;
                     }
@@ -261,6 +271,11 @@ impl<'a> Run<'a> {
             self.count_skipped();
         }
         Ok(self.damaged)
+    }
+
+    fn is_quick(&self, index: usize) -> bool {
+        let session = self.steps.session;
+        self.steps.kind(index) == NodeKind::Step && session.pace.is_quick(&self.steps.checked.nodes[index].ty)
     }
 
     fn stopping(&self) -> bool {

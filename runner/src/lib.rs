@@ -12,6 +12,7 @@ pub mod key;
 pub mod kit;
 pub mod live;
 pub mod memory;
+mod pace;
 pub mod panic;
 pub mod picture;
 pub mod plan;

@@ -5,6 +5,7 @@ use crate::failure::{Failure, Result};
 use crate::host::{Implementation, Registry};
 use crate::key;
 use crate::memory::Memory;
+use crate::pace::Pace;
 use crate::store::{Record, Store};
 use graph::Checked;
 use graph::catalog::{NodeKind, ParamType};
@@ -25,6 +26,8 @@ pub struct Session {
     pub contents: Arc<Contents>,
     /// Models.
     pub memory: Arc<Memory>,
+    /// How quick node types are.
+    pub(crate) pace: Arc<Pace>,
 }
 
 impl Session {
@@ -41,6 +44,7 @@ impl Session {
             store,
             contents: Arc::new(contents),
             memory: Arc::new(memory),
+            pace: Arc::default(),
         }
     }
 }

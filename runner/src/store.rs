@@ -7,6 +7,7 @@
 
 mod housekeeping;
 mod lock;
+mod quick;
 
 pub use housekeeping::{Cleaned, Room, Verified};
 pub use lock::Lock;
@@ -25,12 +26,13 @@ pub const BUDGET: u64 = 20_000_000_000;
 const FRESH: Duration = Duration::from_secs(3600);
 
 /// The store's folder.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     root: PathBuf,
     budget: u64,
     /// Bytes written since they were last added up.
     written: Arc<AtomicU64>,
+    quick: Arc<quick::Quick>,
 }
 
 /// What a step gave.
@@ -79,6 +81,7 @@ impl Store {
                 .help("name another folder with --store or PARA_STORE")
         })?;
         Ok(Self {
+            quick: Arc::new(quick::Quick::new(root.join("quick"))),
             root,
             budget: BUDGET,
             written: Arc::default(),
@@ -122,15 +125,24 @@ impl Store {
 
     /// What the step with this key gave, if all of it is still there.
     pub fn record(&self, key: &str) -> Option<Record> {
+        let there = |output: &Output| {
+            output.size.is_none_or(|size| {
+                self.quick.has(&output.content, size)
+                    || fs::metadata(self.path("values", &output.content)).is_ok_and(|found| found.len() == size)
+            })
+        };
+        let whole = |record: &Record| record.outputs.iter().all(there);
+        let quick = self
+            .quick
+            .get(key)
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(record) = quick.filter(whole) {
+            return Some(record);
+        }
         let path = self.path("steps", key);
         let bytes = fs::read(&path).ok()?;
         let record: Record = serde_json::from_slice(&bytes).ok()?;
-        let there = |output: &Output| {
-            output.size.is_none_or(|size| {
-                fs::metadata(self.path("values", &output.content)).is_ok_and(|found| found.len() == size)
-            })
-        };
-        if !record.outputs.iter().all(there) {
+        if !whole(&record) {
             return None;
         }
         touch(&path);
@@ -143,7 +155,7 @@ impl Store {
     /// # Errors
     /// Those of the file system.
     pub fn remember(&self, key: &str, record: &Record, durable: bool) -> Result<()> {
-        let bytes = serde_json::to_vec_pretty(record).map_err(|e| Failure::system(e.to_string()))?;
+        let bytes = serde_json::to_vec(record).map_err(|e| Failure::system(e.to_string()))?;
         let write = if durable {
             sdk::atomic::write
         } else {
@@ -152,8 +164,32 @@ impl Store {
         write(&self.path("steps", key), &bytes).map_err(unwritable)
     }
 
+    /// Remembers what a quick step gave, with its values: they are written together with others at the end of the run.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn remember_quick(&self, key: &str, record: &Record, values: &[Vec<u8>]) -> Result<()> {
+        let bytes = serde_json::to_vec(record).map_err(|e| Failure::system(e.to_string()))?;
+        let mut full = self.quick.put(key, false, &bytes);
+        for (output, value) in record.outputs.iter().zip(values) {
+            full |= self.quick.put(&output.content, true, value);
+        }
+        if full { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what quick steps gave.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn flush(&self) -> Result<()> {
+        let bytes = self.quick.flush().map_err(unwritable)?;
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Forgets a step.
     pub fn forget(&self, key: &str) {
+        self.quick.forget(key);
         let _ = fs::remove_file(self.path("steps", key));
     }
 
@@ -181,6 +217,12 @@ impl Store {
     /// [`Damaged`] when it is not there or its bytes differ.
     pub fn read(&self, content: &str) -> std::result::Result<Vec<u8>, Damaged> {
         let path = self.path("values", content);
+        if let Some(bytes) = self.quick.get(content) {
+            if blake3::hash(&bytes).to_hex().as_str() == content {
+                return Ok(bytes);
+            }
+            self.quick.forget(content);
+        }
         let bytes = fs::read(&path).map_err(|e| Damaged {
             content: content.to_owned(),
             found: e.to_string(),

@@ -80,6 +80,7 @@ fn stat(store: &Store, as_json: bool) -> Result<()> {
     let words = [
         ("values", "results of steps"),
         ("steps", "records of which step gave which result"),
+        ("quick", "both, of steps quicker than the disk"),
         ("scratch", "unfinished steps with checkpoints"),
         ("plugins", "copies of node crates that were loaded"),
         ("written", "marks of files that para wrote"),

@@ -4,6 +4,7 @@ use super::Control;
 use super::host::NodeHost;
 use crate::failure::{Failure, Kind};
 use crate::host::Loaded;
+use crate::pace;
 use crate::panic;
 use crate::resolve::{State, Step, Steps};
 use crate::store::{Output, Record};
@@ -18,6 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Results of quick steps up to this many bytes are kept together with others.
+const SMALL: usize = 4096;
 
 /// A value for an input port, with the step it comes from.
 pub(super) enum Given<'a> {
@@ -129,13 +133,18 @@ impl Task<'_> {
                 stands_for: None,
             });
         }
-        // Another process may be at the same step, or another node of this graph with the same work.
+        let ty = &self.step.implementation.ty;
+        // Another process may be at the same step, or another node of this graph with the same work; what is done in
+        // less time than a lock takes is done twice then.
         let mut told = false;
-        let _lock = session.store.lock(&self.key, || {
-            self.say_waiting(&mut told, "another run is at this step");
-            self.wait()
-        })?;
-        if let State::Hit(record) = self.steps.look_up(self.index, &self.key) {
+        let lock = match ty.kind == NodeKind::Step && session.pace.is_quick(ty) {
+            true => None,
+            false => Some(session.store.lock(&self.key, || {
+                self.say_waiting(&mut told, "another run is at this step");
+                self.wait()
+            })?),
+        };
+        if let (Some(_), State::Hit(record)) = (&lock, self.steps.look_up(self.index, &self.key)) {
             return Ok(Done {
                 values: None,
                 executed: false,
@@ -143,10 +152,9 @@ impl Task<'_> {
                 stands_for: None,
             });
         }
-        let ty = self.step.implementation.ty.name.clone();
         self.control.sink.event(Event::Started {
             node: self.id.to_owned(),
-            ty,
+            ty: ty.name.clone(),
         });
         self.execute()
     }
@@ -210,10 +218,13 @@ impl Task<'_> {
             stands_for: Mutex::default(),
         });
         let context = Context::new(host.clone());
+        let begun = Instant::now();
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut node = code.make();
             node.run(&context, &inputs, &self.step.params)
         }));
+        let took = begun.elapsed();
+        session.pace.ran(&self.step.implementation.ty, took);
         let values = match ran {
             Ok(values) => values?,
             Err(payload) => {
@@ -228,7 +239,7 @@ impl Task<'_> {
         };
         self.check_files()?;
         let stands_for = host.stands_for.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.keep(&code, values, stands_for)
+        self.keep(&code, values, stands_for, took)
     }
 
     /// The result goes under a key that says what was in the files when the run began; it must still be so.
@@ -296,7 +307,13 @@ impl Task<'_> {
     }
 
     /// Writes the outputs to the store, then the record that says so.
-    fn keep(&self, code: &Loaded, values: Vec<Value>, stands_for: Option<(String, Json)>) -> Result<Done, TaskError> {
+    fn keep(
+        &self,
+        code: &Loaded,
+        values: Vec<Value>,
+        stands_for: Option<(String, Json)>,
+        took: Duration,
+    ) -> Result<Done, TaskError> {
         let store = &self.steps.session.store;
         let ty = &self.step.implementation.ty;
         let lazy = ty.kind == NodeKind::Lazy;
@@ -304,30 +321,37 @@ impl Task<'_> {
             let message = format!("it gave {} outputs and declares {}", values.len(), ty.outputs.len());
             return Err(TaskError::Failed { message, help: None });
         }
+        let bytes: sdk::Result<Vec<Option<Vec<u8>>>> = match lazy {
+            true => Ok(vec![None; values.len()]),
+            false => values.iter().map(Value::encode).collect(),
+        };
+        let bytes = bytes?;
+        let all_stored = bytes.iter().all(Option::is_some);
+        let size: usize = bytes.iter().flatten().map(Vec::len).sum();
+        let quick =
+            ty.kind == NodeKind::Step && all_stored && stands_for.is_none() && took < pace::QUICK && size <= SMALL;
         let mut outputs = Vec::with_capacity(values.len());
-        let mut all_stored = true;
-        for (value, port) in values.iter().zip(&ty.outputs) {
-            let bytes = if lazy { None } else { value.encode()? };
-            all_stored &= bytes.is_some();
-            let (content, size) = match bytes {
-                Some(bytes) => {
-                    let content = store.keep(&bytes).map_err(elsewhere)?;
-                    (content, Some(bytes.len() as u64))
-                }
-                None => (key::memory_output(&self.key, &port.name), None),
+        for (bytes, port) in bytes.iter().zip(&ty.outputs) {
+            let content = match bytes {
+                None => key::memory_output(&self.key, &port.name),
+                Some(bytes) if quick => blake3::hash(bytes).to_hex().to_string(),
+                Some(bytes) => store.keep(bytes).map_err(elsewhere)?,
             };
             outputs.push(Output {
                 port: port.name.clone(),
                 ty: port.ty.clone(),
                 content,
-                size,
+                size: bytes.as_ref().map(|bytes| bytes.len() as u64),
             });
         }
         let record = Record {
             ty: ty.name.clone(),
             outputs,
         };
-        if lazy {
+        if quick {
+            let values: Vec<Vec<u8>> = bytes.into_iter().flatten().collect();
+            store.remember_quick(&self.key, &record, &values).map_err(elsewhere)?;
+        } else if lazy {
             // Only saves trying the model again; a store that cannot be written shows itself at the next step.
             let _ = store.remember(&self.key, &record, false);
         } else if all_stored && stands_for.is_none() {
@@ -340,7 +364,7 @@ impl Task<'_> {
             }
             store.remember(&self.key, &record, true).map_err(elsewhere)?;
         }
-        if stands_for.is_none() {
+        if stands_for.is_none() && !quick {
             store.drop_scratch(&self.key);
         }
         Ok(Done {

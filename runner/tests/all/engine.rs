@@ -191,21 +191,23 @@ fn files_count_by_content() {
 #[test]
 fn damaged_results_are_made_again() {
     let bench = Bench::new();
+    // Larger than what is kept together with others.
+    let hello = "hello".repeat(1000);
     let nodes = |with: &str| {
         format!(
-            r#""a": {{ "type": "t/text", "params": {{ "value": "hello" }} }},
+            r#""a": {{ "type": "t/text", "params": {{ "value": "{hello}" }} }},
                "j": {{ "type": "t/join", "inputs": {{ "parts": ["a.out"] }}, "params": {{ "with": "{with}" }} }},
                "n": {{ "type": "t/length", "inputs": {{ "of": "j.out" }} }}"#
         )
     };
     bench.run(&nodes("-"));
-    let content = blake3::hash(b"hello").to_hex().to_string();
+    let content = blake3::hash(hello.as_bytes()).to_hex().to_string();
     let file = bench.path("store/values").join(&content[..2]).join(&content);
-    fs::write(&file, "hellx").unwrap();
+    fs::write(&file, hello.replacen('o', "x", 1)).unwrap();
     let again = bench.run(&nodes("+"));
     assert_eq!(again.summary.failed, 0);
     assert!(again.started().contains(&"a"), "{:?}", again.started());
-    assert_eq!(fs::read(&file).unwrap(), b"hello");
+    assert_eq!(fs::read_to_string(&file).unwrap(), hello);
 }
 
 #[test]
