@@ -32,11 +32,13 @@ mod cli {
     mod broken_files;
     mod broken_graphs;
     mod failing_disk;
+    mod kills;
     mod pictures;
     mod reruns;
     mod sizes;
     mod stopping;
     mod usage;
+    mod worker;
 }
 
 mod graphs {
