@@ -32,6 +32,19 @@ pub(crate) fn slow(value: String) -> Result<String> {
     Ok(value)
 }
 
+static MET: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Waits until another node of this type runs too.
+#[node("t/meet")]
+pub(crate) fn meet(context: &Context, name: String) -> Result<String> {
+    MET.lock().unwrap().push(name.clone());
+    while MET.lock().unwrap().len() < 2 {
+        context.check()?;
+        std::thread::yield_now();
+    }
+    Ok(name)
+}
+
 /// Reads a file and changes it.
 #[node("t/write_back")]
 pub(crate) fn write_back(path: InputPath) -> Result<String> {
@@ -178,6 +191,7 @@ pub(crate) fn registry() -> Registry {
         Registry::node::<Slow>(),
         Registry::node::<WriteBack>(),
         Registry::node::<Study>(),
+        Registry::node::<Meet>(),
     ];
     Registry::of_nodes(nodes).unwrap()
 }

@@ -300,3 +300,50 @@ fn deep_graphs_do_not_recurse() {
     });
     assert_eq!(ran.summary.loaded, 3000);
 }
+
+#[test]
+fn independent_branches_run_at_once() {
+    let bench = Bench::new();
+    // Each waits until the other has begun: one after the other would never end.
+    let node = |id: &str| format!(r#""{id}": {{ "type": "t/meet", "params": {{ "name": "{id}" }} }}"#);
+    let ran = bench.run(&[node("a"), node("b")].join(","));
+    assert_eq!((ran.summary.executed, ran.summary.failed), (2, 0), "{:?}", ran.events);
+}
+
+#[test]
+fn targets_run_what_they_need_and_nothing_else() {
+    let bench = Bench::new();
+    // A saver in the middle, needed by nobody; a second one below another branch.
+    let nodes = format!(
+        r#"{TRIP}, "other": {{ "type": "t/length", "inputs": {{ "of": "trip.out" }} }},
+           "copy": {{ "type": "t/save", "inputs": {{ "text": "trip.out" }}, "params": {{ "path": "out/copy.txt" }} }}"#
+    );
+    let ran = bench.run_with(&nodes, &["copy"], false, None);
+    assert_eq!(ran.started(), ["copy", "goal", "trip"]);
+    assert!(!bench.path("out/trip.txt").exists());
+    let ran = bench.run_with(&nodes, &["copy", "note"], false, None);
+    assert_eq!(ran.started(), ["note"], "one value feeds both savers");
+    let read = |name: &str| fs::read(bench.path(name)).unwrap();
+    assert_eq!(read("out/trip.txt"), read("out/copy.txt"));
+}
+
+#[test]
+fn many_quick_steps_survive_a_restart_together() {
+    let bench = Bench::new();
+    let mut nodes = r#""n0": { "type": "t/text", "params": { "value": "x" } }"#.to_owned();
+    for i in 1..500 {
+        nodes.push_str(&format!(
+            r#", "n{i}": {{ "type": "t/join", "inputs": {{ "parts": ["n{}.out", "n0.out"] }}, "params": {{ "with": "" }} }}"#,
+            i - 1
+        ));
+    }
+    assert_eq!(bench.run(&nodes).summary.executed, 500);
+    assert_eq!(bench.run(&nodes).summary.cached, 500);
+    let changed = bench.run(&nodes.replace(r#""value": "x""#, r#""value": "y""#));
+    assert_eq!(changed.summary.executed, 500);
+    let files = walk(&bench.path("store/quick"));
+    assert!(
+        (1..=2).contains(&files.len()),
+        "one file for each run that made some: {files:?}"
+    );
+}
