@@ -26,6 +26,7 @@ mod plugins {
     mod kit;
     mod linked_once;
     mod refused;
+    mod reload;
 }
 
 mod cli {
@@ -35,6 +36,7 @@ mod cli {
     mod kills;
     mod pictures;
     mod reruns;
+    mod sharing;
     mod sizes;
     mod stopping;
     mod usage;
