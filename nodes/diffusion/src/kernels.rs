@@ -18,6 +18,7 @@ pub(crate) mod composite;
 pub(crate) mod conv;
 pub(crate) mod geglu;
 pub(crate) mod linear;
+mod micro;
 pub(crate) mod norm;
 mod simd;
 #[cfg(test)]

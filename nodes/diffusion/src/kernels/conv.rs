@@ -4,6 +4,7 @@
 //! are written straight into the (n, c, h, w) output. A 1x1 convolution needs no patches at all.
 
 mod patches;
+mod winograd;
 
 use super::simd::{sum, vectorised};
 use super::{
@@ -13,6 +14,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 use rayon::current_num_threads;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use winograd::Winograd;
 
 /// Floats of patches that a thread works on at once (about 0.75 MB).
 const PATCHES: usize = 3 << 16;
@@ -167,6 +169,9 @@ impl Conv {
     }
 
     fn forward(&self, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Vec<f32> {
+        if let Some(fast) = Winograd::forward(self) {
+            return fast.convolve(x, w, b);
+        }
         let (pixels, depth, image) = (self.pixels(), self.depth(), self.ci * self.plane());
         let parallel = self.n * self.co * pixels * depth > SMALL_PRODUCT;
         let weight = Matrix::new(w, depth, 1);
@@ -256,6 +261,9 @@ impl Conv {
 
     /// `dx`: products with the transposed weight, scattered back from patches to pixels.
     fn input_gradient(&self, w: &[f32], dy: &[f32]) -> Vec<f32> {
+        if let Some(fast) = Winograd::input_gradient(self) {
+            return fast.convolve(dy, w, None);
+        }
         let (pixels, plane, taps, depth) = (self.pixels(), self.plane(), self.taps(), self.depth());
         let parallel = self.n * self.co * pixels * depth > SMALL_PRODUCT;
         let threads = if parallel { current_num_threads() } else { 1 };
