@@ -18,9 +18,11 @@ pub(crate) mod composite;
 pub(crate) mod conv;
 pub(crate) mod geglu;
 pub(crate) mod linear;
+pub(crate) mod low_rank;
 mod micro;
 pub(crate) mod norm;
 mod simd;
+pub(crate) mod sum;
 #[cfg(test)]
 mod testing;
 pub(crate) mod upsample;
@@ -127,6 +129,15 @@ impl<'a> Matrix<'a> {
         Self { data, rows, columns }
     }
 
+    /// The same values with rows for columns.
+    fn transposed(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.columns,
+            columns: self.rows,
+        }
+    }
+
     /// The part that starts at (row, column).
     fn from(self, row: usize, column: usize) -> Self {
         Self {
@@ -199,7 +210,7 @@ fn product_into(sizes: (usize, usize, usize), dst: &mut [f32], add: bool, a: Mat
     unsafe { product(sizes, dst.as_mut_ptr(), n, add, a, b, scale) };
 }
 
-/// [`product`] over all threads: the destination is cut into as many tiles as there are threads.
+/// [`product`] over all threads, if there is enough to do: the destination is cut into as many tiles as there are threads.
 ///
 /// # Safety
 /// As for [`product`].
@@ -210,6 +221,7 @@ unsafe fn wide_product(
     add: bool,
     a: Matrix<'_>,
     b: Matrix<'_>,
+    scale: f32,
 ) {
     let threads = if m * n * k < SMALL_PRODUCT {
         1
@@ -232,7 +244,7 @@ unsafe fn wide_product(
                 add,
                 a.from(i, 0),
                 b.from(0, j),
-                1.0,
+                scale,
             );
         }
     });

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 /// Changes the output of one module while it is trained.
 pub trait Hook: Send + Sync {
-    /// `x` is the module's input, `y` is W·x *without the bias*: (…, d_out) for a linear layer,
-    /// (n, c_out, h, w) for a convolution. The bias is added afterwards, as PaRa requires.
+    /// What the module makes of its input `x` under this change, bias included: (…, d_out) for a linear layer,
+    /// (n, c_out, h, w) for a convolution. PaRa's change comes before the bias.
     ///
     /// # Errors
     /// Shapes that do not fit the hook.
-    fn output(&self, layer: &Layer, x: &Tensor, y: Tensor) -> Result<Tensor>;
+    fn forward(&self, layer: &Layer, x: &Tensor) -> Result<Tensor>;
 }
 
 /// The hooks of one forward pass, by module path (`down_blocks.1.attentions.0.….to_q`).
@@ -85,14 +85,9 @@ impl Layer {
     /// # Errors
     /// Shapes that do not fit.
     pub fn forward(&self, x: &Tensor, hooks: &Hooks) -> Result<Tensor> {
-        let Some(hook) = hooks.get(&self.path) else {
-            return self.apply(x, &self.weight, self.bias.as_ref());
-        };
-        let y = hook.output(self, x, self.apply(x, &self.weight, None)?)?;
-        match (&self.bias, self.kind) {
-            (None, _) => Ok(y),
-            (Some(bias), LayerKind::Linear) => Ok(y.broadcast_add(bias)?),
-            (Some(bias), LayerKind::Conv2d { .. }) => Ok(y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?),
+        match hooks.get(&self.path) {
+            Some(hook) => hook.forward(self, x),
+            None => self.apply(x, &self.weight, self.bias.as_ref()),
         }
     }
 

@@ -93,7 +93,7 @@ impl Linear {
                         row.write_copy_of_slice(b);
                     }
                 }
-                wide_product(size, Shared::new(out), self.d_out, b.is_some(), x, w);
+                wide_product(size, Shared::new(out), self.d_out, b.is_some(), x, w, 1.0);
             })
         }
     }
@@ -131,7 +131,7 @@ fn whole_product(size: (usize, usize, usize), a: Matrix<'_>, b: Matrix<'_>) -> V
     // SAFETY: a product that does not add writes all of its destination.
     unsafe {
         filled(size.0 * size.1, |out| {
-            wide_product(size, Shared::new(out), size.1, false, a, b);
+            wide_product(size, Shared::new(out), size.1, false, a, b, 1.0);
         })
     }
 }

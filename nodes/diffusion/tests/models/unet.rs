@@ -224,11 +224,16 @@ fn unsupported_architectures_are_refused_by_name() {
 struct Gain(Tensor);
 
 impl Hook for Gain {
-    fn output(&self, layer: &Layer, _: &Tensor, y: Tensor) -> sdk::Result<Tensor> {
-        let gain = (&self.0 + 1.0)?;
-        Ok(match layer.kind {
-            LayerKind::Linear => y.broadcast_mul(&gain)?,
-            LayerKind::Conv2d { .. } => y.broadcast_mul(&gain.reshape((1, (), 1, 1))?)?,
+    fn forward(&self, layer: &Layer, x: &Tensor) -> sdk::Result<Tensor> {
+        let shaped = |t: &Tensor| match layer.kind {
+            LayerKind::Linear => Ok(t.clone()),
+            LayerKind::Conv2d { .. } => t.reshape((1, (), 1, 1)),
+        };
+        let y = layer.apply(x, &layer.weight, None)?;
+        let y = y.broadcast_mul(&shaped(&(&self.0 + 1.0)?)?)?;
+        Ok(match &layer.bias {
+            Some(bias) => y.broadcast_add(&shaped(bias)?)?,
+            None => y,
         })
     }
 }
