@@ -21,6 +21,7 @@ pub(crate) mod linear;
 pub(crate) mod low_rank;
 mod micro;
 pub(crate) mod norm;
+pub(crate) mod packed;
 mod simd;
 pub(crate) mod sum;
 #[cfg(test)]
@@ -257,6 +258,12 @@ fn spread(tasks: usize, parallel: bool, f: impl Fn(usize) + Send + Sync) {
     } else {
         (0..tasks).for_each(f);
     }
+}
+
+/// Runs `f` on a thread of the kernels' pool, so that the many small tasks it gives to the pool need no other thread to be
+/// woken up and waited for.
+pub(crate) fn in_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| f())
 }
 
 /// Calls `f` with `len` floats of scratch memory that this thread reuses; their values are arbitrary.

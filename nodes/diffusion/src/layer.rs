@@ -1,5 +1,6 @@
 //! Linear and convolutional layers that adapters can hook into, and the normalisations between them.
 
+use crate::kernels::packed::Packed;
 use crate::ops;
 use sdk::Result;
 use sdk::candle_core::Tensor;
@@ -77,9 +78,22 @@ pub struct Layer {
     pub weight: Tensor,
     /// (d_out).
     pub bias: Option<Tensor>,
+    /// The weight as the CPU kernels like it, if it is small.
+    packed: Option<Arc<Packed>>,
 }
 
 impl Layer {
+    /// A layer of frozen tensors.
+    pub(crate) fn new(path: &str, kind: LayerKind, weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+            packed: Packed::of(weight.dims()).map(Arc::new),
+            weight,
+            bias,
+        }
+    }
+
     /// The layer's output, through its hook if there is one.
     ///
     /// # Errors
@@ -87,7 +101,21 @@ impl Layer {
     pub fn forward(&self, x: &Tensor, hooks: &Hooks) -> Result<Tensor> {
         match hooks.get(&self.path) {
             Some(hook) => hook.forward(self, x),
-            None => self.apply(x, &self.weight, self.bias.as_ref()),
+            None => self.plain(x, self.bias.as_ref()),
+        }
+    }
+
+    /// The layer without hook, with this bias.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn plain(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let packed = self.packed.as_ref().filter(|_| !self.weight.track_op());
+        match self.kind {
+            LayerKind::Linear => ops::linear_packed(x, &self.weight, bias, packed),
+            LayerKind::Conv2d { stride, padding } => {
+                ops::conv2d_packed(x, &self.weight, bias, (stride, padding), packed)
+            }
         }
     }
 

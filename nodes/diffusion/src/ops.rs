@@ -5,15 +5,28 @@
 //! these functions and through nothing else. f32 on the CPU runs on kernels of our own, which compute no gradient
 //! of a frozen operand; every other type and device on candle's operations.
 
+use crate::kernels::packed::Packed;
 use crate::kernels::{self, composite, geglu::Activation};
 use sdk::candle_core::{D, DType, Tensor};
 use sdk::{Result, bail};
+use std::sync::Arc;
 
 /// Two-dimensional convolution. `x` (n, c_in, h, w), `w` (c_out, c_in, k, k), `b` (c_out) → (n, c_out, h', w').
 ///
 /// # Errors
 /// Shapes that do not fit.
 pub fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding: usize) -> Result<Tensor> {
+    conv2d_packed(x, w, b, (stride, padding), None)
+}
+
+/// [`conv2d`] with a frozen weight that is kept in panels too.
+pub(crate) fn conv2d_packed(
+    x: &Tensor,
+    w: &Tensor,
+    b: Option<&Tensor>,
+    (stride, padding): (usize, usize),
+    packed: Option<&Arc<Packed>>,
+) -> Result<Tensor> {
     let ((_, channels, height, width), (c_out, c_in, kh, kw)) = match (x.dims4(), w.dims4()) {
         (Ok(x), Ok(w)) => (x, w),
         _ => bail!(
@@ -38,7 +51,7 @@ pub fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding
     }
     check_vector("conv2d", "bias", b, c_out)?;
     if fit(x, &[Some(w), b]) {
-        return Ok(kernels::conv::conv2d(x, w, b, stride, padding)?);
+        return Ok(kernels::conv::conv2d(x, w, b, (stride, padding), packed)?);
     }
     Ok(composite::conv2d(x, w, b, stride, padding)?)
 }
@@ -48,6 +61,16 @@ pub fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding
 /// # Errors
 /// Shapes that do not fit.
 pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
+    linear_packed(x, w, b, None)
+}
+
+/// [`linear`] with a frozen weight that is kept in panels too.
+pub(crate) fn linear_packed(
+    x: &Tensor,
+    w: &Tensor,
+    b: Option<&Tensor>,
+    packed: Option<&Arc<Packed>>,
+) -> Result<Tensor> {
     let (Some(&width), Ok((d_out, d_in))) = (x.dims().last(), w.dims2()) else {
         bail!(
             "linear of {:?} with weight {:?}: expected (…, d_in) and (d_out, d_in)",
@@ -64,7 +87,7 @@ pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
     }
     check_vector("linear", "bias", b, d_out)?;
     if fit(x, &[Some(w), b]) {
-        return Ok(kernels::linear::linear(x, w, b)?);
+        return Ok(kernels::linear::linear(x, w, b, packed)?);
     }
     Ok(composite::linear(x, w, b)?)
 }

@@ -13,6 +13,7 @@ pub(crate) use account::Ledger;
 pub use config::{PerBlock, UnetConfig};
 pub(crate) use segments::{Pass, SOURCES};
 
+use crate::kernels::in_pool;
 use crate::layer::{GroupNorm, Hooks, Layer};
 use crate::parts::{Parts, replaced};
 use blocks::{Mid, Stage};
@@ -137,8 +138,10 @@ impl Unet {
         added: Option<&Added>,
         hooks: &Hooks,
     ) -> Result<Tensor> {
-        let output = self.pass(x, t, context, added)?.forward(hooks)?;
-        Ok(output.to_dtype(x.dtype())?)
+        in_pool(|| {
+            let output = self.pass(x, t, context, added)?.forward(hooks)?;
+            Ok(output.to_dtype(x.dtype())?)
+        })
     }
 
     /// The configuration.

@@ -16,7 +16,7 @@ pub(super) struct ParaHook {
 
 impl Hook for ParaHook {
     fn forward(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let y = layer.apply(x, &layer.weight, None)?;
+        let y = layer.plain(x, None)?;
         let q = self.q.to_dtype(y.dtype())?;
         ops::project(&y, &q, self.strength, layer.bias.as_ref())
     }
@@ -35,7 +35,7 @@ pub(super) struct LoraHook {
 
 impl Hook for LoraHook {
     fn forward(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
-        let y = layer.apply(x, &layer.weight, layer.bias.as_ref())?;
+        let y = layer.plain(x, layer.bias.as_ref())?;
         let inner = layer.apply(x, &self.down.to_dtype(x.dtype())?, None)?;
         ops::add_low_rank(&y, &inner, &self.up.to_dtype(y.dtype())?, self.scale)
     }

@@ -229,7 +229,7 @@ impl Hook for Gain {
             LayerKind::Linear => Ok(t.clone()),
             LayerKind::Conv2d { .. } => t.reshape((1, (), 1, 1)),
         };
-        let y = layer.apply(x, &layer.weight, None)?;
+        let y = layer.plain(x, None)?;
         let y = y.broadcast_mul(&shaped(&(&self.0 + 1.0)?)?)?;
         Ok(match &layer.bias {
             Some(bias) => y.broadcast_add(&shaped(bias)?)?,

@@ -7,7 +7,8 @@
 //!
 //! Transforms work on 16 channels at a time; the transformed filters are the packed panels of [`super::super::micro`].
 
-use super::super::micro::{PANEL, Rows, panel_product};
+use super::super::micro::{PANEL, PanelProduct};
+use super::super::packed::Panels;
 use super::super::simd::vectorised;
 use super::super::{Shared, filled, spread, with_scratch};
 use super::Conv;
@@ -25,6 +26,9 @@ const POINTS: usize = IN * IN;
 const LANES: usize = 16;
 /// Transformed filters that are in memory at once, in floats (16 MB).
 const FILTERS: usize = 1 << 22;
+/// Floats between the matrices of two points beyond their size: matrices at a distance of whole pages would share one set
+/// of the cache.
+const APART: usize = LANES;
 /// Transformed tiles that a thread works on at once, in floats (1.5 MB).
 const TILES: usize = 3 << 17;
 
@@ -50,11 +54,17 @@ pub(super) struct Winograd {
     oh: usize,
     ow: usize,
     padding: usize,
-    /// Distance of two filters of neighbouring outputs and inputs.
-    output_step: usize,
-    input_step: usize,
-    /// Whether filters are turned by half a circle.
-    turned: bool,
+}
+
+/// Where filters are read.
+#[derive(Clone, Copy)]
+pub(super) enum Filters<'a> {
+    /// As the layer stores them, (c_out, c_in, 3, 3).
+    Stored(&'a [f32]),
+    /// The same, with outputs and inputs in each other's place and turned by half a circle.
+    Turned(&'a [f32]),
+    /// Kept in panels.
+    Packed(Panels<'a>),
 }
 
 impl Winograd {
@@ -69,9 +79,6 @@ impl Winograd {
             oh: conv.oh,
             ow: conv.ow,
             padding: conv.padding,
-            output_step: conv.ci * 9,
-            input_step: 9,
-            turned: false,
         };
         plan.if_faster(conv)
     }
@@ -87,9 +94,6 @@ impl Winograd {
             oh: conv.h,
             ow: conv.w,
             padding: 2usize.checked_sub(conv.padding)?,
-            output_step: 9,
-            input_step: conv.ci * 9,
-            turned: true,
         };
         plan.if_faster(conv)
     }
@@ -102,7 +106,8 @@ impl Winograd {
         let tiles = (self.n * self.strips() * self.across()) as f32;
         let direct = (self.n * self.oh * self.ow) as f32 * 9.0 / 16.0 * 1.3;
         let transforms = tiles * (40.0 / self.outputs as f32 + 30.0 / self.inputs as f32);
-        let ours = tiles * POINTS as f32 / 16.0 + transforms + 25.0;
+        let filters = if conv.packed.is_some() { 8.0 } else { 25.0 };
+        let ours = tiles * POINTS as f32 / 16.0 + transforms + filters;
         (ours < direct).then_some(self)
     }
 
@@ -127,51 +132,55 @@ impl Winograd {
     }
 
     /// `x` (n, inputs, h, w) → (n, outputs, oh, ow), with a bias for each output channel.
-    pub(super) fn convolve(&self, x: &[f32], w: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    pub(super) fn convolve(&self, x: &[f32], filters: Filters<'_>, bias: Option<&[f32]>) -> Vec<f32> {
         let (depth, strips, panels) = (self.depth(), self.n * self.strips(), self.outputs.div_ceil(PANEL));
-        let panel = POINTS * depth * PANEL;
+        let point = depth * PANEL + APART;
+        let panel = POINTS * point;
         let together = (FILTERS / panel).clamp(1, panels);
         // Strips of a task: as many as fit, but enough for all threads, and enough tiles for the products' registers.
         let fitting = TILES / (POINTS * (depth + PANEL) * self.across());
         let share = strips.div_ceil(current_num_threads());
         let group = fitting.max(LANES.div_ceil(self.across())).min(share);
-        let mut filters: Vec<f32> = Vec::with_capacity(together * panel);
-        let filters = Shared::new(filters.spare_capacity_mut());
+        let mut transformed: Vec<f32> = Vec::with_capacity(together * panel);
+        let points = Shared::new(transformed.spare_capacity_mut());
         let fill = |out: &mut [MaybeUninit<f32>]| {
             let out = Shared::new(out);
             for first in (0..panels).step_by(together) {
                 let (count, blocks) = (together.min(panels - first), depth / LANES);
                 spread(count * blocks, true, |task| {
                     let (p, input) = (task / blocks, task % blocks * LANES);
-                    // SAFETY: these input channels of this panel belong to this task alone.
-                    unsafe { self.transform_filters(w, (first + p) * PANEL, input, filters.at(p * panel)) };
+                    self.transform_filters(filters, first + p, input, points.at(p * panel), point);
                 });
                 spread(strips.div_ceil(group), true, |task| {
                     let strips = task * group..(task * group + group).min(strips);
                     let tiles = strips.len() * self.across();
                     let (rows, columns) = (IN * self.width() * LANES, OUT * OUT * self.across() * LANES);
-                    let (inside, outside) = (POINTS * tiles * depth, POINTS * tiles * PANEL);
-                    with_scratch(inside + outside + (2 * rows).max(columns), |memory| {
-                        let (transformed, memory) = memory.split_at_mut(inside);
-                        let (products, memory) = memory.split_at_mut(outside);
-                        self.transform_strips(x, strips.clone(), transformed, memory);
+                    let (inside, outside) = (tiles * depth + APART, tiles * PANEL + APART);
+                    with_scratch(POINTS * (inside + outside) + (2 * rows).max(columns), |memory| {
+                        let (transformed, memory) = memory.split_at_mut(POINTS * inside);
+                        let (products, memory) = memory.split_at_mut(POINTS * outside);
+                        self.transform_strips(x, strips.clone(), transformed, inside, memory);
                         for p in 0..count {
-                            for point in 0..POINTS {
-                                let rows = Rows {
-                                    a: transformed[point * tiles * depth..].as_ptr(),
+                            for i in 0..POINTS {
+                                let product = PanelProduct {
+                                    m: tiles,
+                                    k: depth,
+                                    a: transformed[i * inside..].as_ptr(),
                                     a_step: depth,
-                                    c: products[point * tiles * PANEL..].as_mut_ptr(),
+                                    b: points.at(p * panel + i * point).cast_const(),
+                                    b_step: PANEL,
+                                    c: products[i * outside..].as_mut_ptr(),
                                     c_step: PANEL,
+                                    start: std::ptr::null(),
                                 };
                                 // SAFETY: both matrices lie in this task's memory, the panel was written above.
-                                unsafe {
-                                    let filters = filters.at(p * panel + point * depth * PANEL);
-                                    panel_product(tiles, depth, rows, filters.cast_const());
-                                }
+                                unsafe { product.run() };
                             }
                             let channels = (first + p) * PANEL..((first + p + 1) * PANEL).min(self.outputs);
                             // SAFETY: these channels of these strips belong to this task alone.
-                            unsafe { self.write_strips(products, bias, strips.clone(), channels, memory, out) };
+                            unsafe {
+                                self.write_strips((products, outside), bias, strips.clone(), channels, memory, out)
+                            };
                         }
                     });
                 });
@@ -181,48 +190,66 @@ impl Winograd {
         unsafe { filled(self.n * self.outputs * self.oh * self.ow, fill) }
     }
 
-    /// G g Gᵀ of the filters from 16 input channels, from `input` on, to the panel that starts with `output`: (36, depth, 64).
-    ///
-    /// # Safety
-    /// `to` has room for the panel, and nobody else touches these channels of it.
-    unsafe fn transform_filters(&self, w: &[f32], output: usize, input: usize, to: *mut f32) {
-        for (input, lanes) in (input..input + LANES).flat_map(|i| (0..PANEL).step_by(LANES).map(move |l| (i, l))) {
-            let mut taps = [[0f32; LANES]; 9];
-            if input < self.inputs {
-                let outputs = (output + lanes..output + lanes + LANES).take_while(|&o| o < self.outputs);
-                for (lane, output) in outputs.enumerate() {
-                    let filter = &w[output * self.output_step + input * self.input_step..][..9];
-                    for (tap, value) in taps.iter_mut().zip(filter) {
-                        tap[lane] = *value;
-                    }
+    /// G g Gᵀ of the filters from 16 input channels, from `input` on, to panel `index`: `to` (36, depth, 64), each point
+    /// `step` values behind the one before. The task owns these channels of it.
+    fn transform_filters(&self, filters: Filters<'_>, index: usize, input: usize, to: *mut f32, step: usize) {
+        let to = Shared(to.wrapping_add(input * PANEL));
+        let inputs = input..(input + LANES).min(self.inputs);
+        let (stored, output_step, input_step, turned) = match filters {
+            Filters::Packed(panels) => {
+                self.clear_rest(inputs.len(), to, step);
+                let panel = &panels.panel(index)[input * PANEL..];
+                transform_panel(panel, self.inputs * PANEL, inputs.len(), to, step);
+                return;
+            }
+            Filters::Stored(w) => (w, self.inputs * 9, 9, false),
+            Filters::Turned(w) => (w, 9, self.outputs * 9, true),
+        };
+        self.clear_rest(inputs.len(), to, step);
+        let mut panel = [0f32; 9 * PANEL];
+        for (row, input) in inputs.enumerate() {
+            for (lane, output) in (index * PANEL..((index + 1) * PANEL).min(self.outputs)).enumerate() {
+                let filter = &stored[output * output_step + input * input_step..][..9];
+                for (tap, value) in filter.iter().enumerate() {
+                    let tap = if turned { 8 - tap } else { tap };
+                    panel[tap * PANEL + lane] = *value;
                 }
             }
-            if self.turned {
-                taps.reverse();
-            }
-            let to = to.wrapping_add(input * PANEL + lanes);
-            transform_filter(&taps, Shared(to), self.depth() * PANEL);
+            transform_panel(&panel, PANEL, 1, Shared(to.at(row * PANEL)), step);
         }
     }
 
-    /// Bᵀ d B of all tiles of `strips`, into `to`: (36, tiles, depth).
-    fn transform_strips(&self, x: &[f32], strips: Range<usize>, to: &mut [f32], memory: &mut [f32]) {
+    /// Zeros for the input channels behind the last, up to whole lanes.
+    fn clear_rest(&self, inputs: usize, to: Shared, step: usize) {
+        for (point, row) in (0..POINTS).flat_map(|point| (inputs..LANES).map(move |row| (point, row))) {
+            // SAFETY: the caller owns 16 input channels of the panel.
+            unsafe { to.at(point * step + row * PANEL).write_bytes(0, PANEL) };
+        }
+    }
+
+    /// Bᵀ d B of all tiles of `strips`, into `to`: (36, tiles, depth), each point `point` values behind the one before.
+    fn transform_strips(&self, x: &[f32], strips: Range<usize>, to: &mut [f32], point: usize, memory: &mut [f32]) {
         let (depth, plane, across) = (self.depth(), self.h * self.w, self.across());
         let step = self.width() * LANES;
         let (read, memory) = memory.split_at_mut(IN * step);
         let down = &mut memory[..IN * step];
-        let tiles = strips.len() * across;
+        read.fill(0.0);
         for (index, strip) in strips.enumerate() {
             let (image, top) = (strip / self.strips(), strip % self.strips() * OUT);
+            for row in (0..IN).filter(|row| !(self.padding..self.h + self.padding).contains(&(top + row))) {
+                read[row * step..][..step].fill(0.0);
+            }
             for block in (0..depth).step_by(LANES) {
-                read.fill(0.0);
+                if block + LANES > self.inputs {
+                    read.fill(0.0);
+                }
                 for (lane, channel) in (block..(block + LANES).min(self.inputs)).enumerate() {
                     let x = &x[(image * self.inputs + channel) * plane..][..plane];
                     for row in 0..IN {
                         let Some(y) = (top + row).checked_sub(self.padding).filter(|&y| y < self.h) else {
                             continue;
                         };
-                        // Columns beyond the last tile are not read, nor are those that no padding fills.
+                        // What lies beside the plane stays zero.
                         let (pixels, row) = (&x[y * self.w..][..self.w], &mut read[row * step..][..step]);
                         let row = row[self.padding * LANES..].chunks_exact_mut(LANES);
                         for (pixel, value) in row.zip(pixels) {
@@ -232,7 +259,7 @@ impl Winograd {
                 }
                 transform_columns(read, down);
                 let at = index * across * depth + block;
-                transform_rows(down, step, across, &mut to[at..], depth, tiles * depth);
+                transform_rows(down, step, across, &mut to[at..], depth, point);
             }
         }
     }
@@ -243,26 +270,20 @@ impl Winograd {
     /// `out` is the whole output, and nobody else touches these channels of these strips.
     unsafe fn write_strips(
         &self,
-        products: &[f32],
+        (products, point): (&[f32], usize),
         bias: Option<&[f32]>,
         strips: Range<usize>,
         channels: Range<usize>,
         memory: &mut [f32],
         out: Shared,
     ) {
-        let (plane, across, tiles) = (self.oh * self.ow, self.across(), strips.len() * self.across());
+        let (plane, across) = (self.oh * self.ow, self.across());
         let step = across * OUT * LANES;
         let rows = &mut memory[..OUT * step];
         for (index, strip) in strips.enumerate() {
             let (image, top) = (strip / self.strips(), strip % self.strips() * OUT);
             for block in (0..channels.len()).step_by(LANES) {
-                restore(
-                    &products[index * across * PANEL + block..],
-                    tiles * PANEL,
-                    across,
-                    rows,
-                    step,
-                );
+                restore(&products[index * across * PANEL + block..], point, across, rows, step);
                 for (lane, channel) in (channels.start + block..channels.end).take(LANES).enumerate() {
                     let bias = bias.map_or(0.0, |bias| bias[channel]);
                     for (y, row) in (top..self.oh).zip(rows.chunks_exact(step)) {
@@ -346,19 +367,23 @@ fn lanes(values: &[f32], at: usize) -> Lanes {
 }
 
 vectorised! {
-    /// G g Gᵀ of 16 filters, one in each lane of `taps`; point i goes to `to + i · step`.
-    fn transform_filter(taps: &[Lanes; 9], to: Shared, step: usize) {
-        let mut half = [[[0f32; LANES]; 3]; IN];
-        for x in 0..3 {
-            let column = each_lane(&[taps[x], taps[3 + x], taps[6 + x]], filter);
-            for (half, value) in half.iter_mut().zip(column) {
-                half[x] = value;
+    /// G g Gᵀ of a panel's filters: tap t of input i and output o lies at `from[t · tap_step + 64 i + o]`, point p goes to
+    /// `to[p · step + 64 i + o]`, which the caller owns.
+    fn transform_panel(from: &[f32], tap_step: usize, inputs: usize, to: Shared, step: usize) {
+        for at in (0..inputs * PANEL).step_by(LANES) {
+            let taps: [Lanes; 9] = std::array::from_fn(|tap| lanes(from, tap * tap_step + at));
+            let mut half = [[[0f32; LANES]; 3]; IN];
+            for x in 0..3 {
+                let column = each_lane(&[taps[x], taps[3 + x], taps[6 + x]], filter);
+                for (half, value) in half.iter_mut().zip(column) {
+                    half[x] = value;
+                }
             }
-        }
-        for (y, row) in half.iter().enumerate() {
-            for (x, value) in each_lane(row, filter).into_iter().enumerate() {
-                // SAFETY: the caller gives a panel that is its own.
-                unsafe { to.at((y * IN + x) * step).cast::<Lanes>().write_unaligned(value) };
+            for (y, row) in half.iter().enumerate() {
+                for (x, value) in each_lane(row, filter).into_iter().enumerate() {
+                    // SAFETY: the caller owns these channels of the panel.
+                    unsafe { to.at((y * IN + x) * step + at).cast::<Lanes>().write_unaligned(value) };
+                }
             }
         }
     }
