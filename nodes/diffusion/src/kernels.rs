@@ -22,6 +22,8 @@ pub(crate) mod low_rank;
 mod micro;
 pub(crate) mod norm;
 pub(crate) mod packed;
+#[cfg(test)]
+mod shapes;
 mod simd;
 pub(crate) mod sum;
 #[cfg(test)]

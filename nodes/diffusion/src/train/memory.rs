@@ -258,6 +258,7 @@ mod tests {
     #[test]
     fn sentences_have_units() {
         let estimate = Estimate {
+            panels: 0,
             weights: 1_200_000_000,
             activations: 30_000_000,
             optimizer: 1_600_000,
