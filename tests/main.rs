@@ -18,10 +18,12 @@ mod house {
     mod files;
     mod generated;
     mod imports;
+    mod shared;
     mod unsafety;
 }
 
 mod plugins {
+    mod kit;
     mod linked_once;
     mod refused;
 }

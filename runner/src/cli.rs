@@ -5,12 +5,14 @@ mod check;
 mod nodes;
 mod open;
 mod plan;
+mod plugin;
 mod report;
 mod run;
 mod watch;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::host::Registry;
+use crate::host::{Places, Registry};
+use crate::kit::installed::Installed;
 use crate::panic;
 use crate::resolve::Session;
 use crate::store::Store;
@@ -60,6 +62,9 @@ enum Command {
     /// Facts about adapters
     #[command(subcommand)]
     Adapter(adapter::Command),
+    /// Packs of nodes: make one, compile it, add it
+    #[command(subcommand)]
+    Plugin(plugin::Command),
 }
 
 /// Runs the command that the process was started with.
@@ -75,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&cli.global, arguments),
         Command::Nodes(arguments) => nodes::run(&cli.global, arguments),
         Command::Adapter(command) => adapter::run(&cli.global, command),
+        Command::Plugin(command) => plugin::run(&cli.global, command),
     }));
     let failure = match result {
         Ok(Ok(())) => match report::all_written() {
@@ -100,15 +106,27 @@ fn mistaken(told: &clap::Error) -> ExitCode {
 }
 
 impl Global {
+    /// Where node crates are looked for.
+    fn places(&self) -> Result<Places> {
+        let mut named = self.plugins.clone();
+        if let Some(list) = std::env::var_os("PARA_PLUGINS") {
+            named.extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
+        }
+        Ok(Places {
+            home: home()?,
+            installed: Installed::of_user().map(|installed| installed.root().to_owned()),
+            named,
+        })
+    }
+
+    /// The node types that are here.
+    fn quiet_registry(&self) -> Result<Registry> {
+        Registry::discover(&self.places()?)
+    }
+
     /// The node types that are here, with warnings about files that were refused.
     fn registry(&self) -> Result<Registry> {
-        let program = std::env::current_exe().map_err(|e| Failure::system(format!("cannot find my own file: {e}")))?;
-        let home = program.parent().unwrap_or(Path::new(".")).to_owned();
-        let mut extra = self.plugins.clone();
-        if let Some(list) = std::env::var_os("PARA_PLUGINS") {
-            extra.extend(std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()));
-        }
-        let registry = Registry::discover(&home, &extra)?;
+        let registry = self.quiet_registry()?;
         report::refusals(registry.refused());
         Ok(registry)
     }
@@ -120,6 +138,12 @@ impl Global {
         };
         Ok(Session::new(self.registry()?, Store::open(root)?))
     }
+}
+
+/// The folder of `para` itself.
+fn home() -> Result<PathBuf> {
+    let program = std::env::current_exe().map_err(|e| Failure::system(format!("cannot find my own file: {e}")))?;
+    Ok(program.parent().unwrap_or(Path::new(".")).to_owned())
 }
 
 /// Whether to colour what goes to standard error.

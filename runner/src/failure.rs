@@ -34,7 +34,7 @@ impl Kind {
 }
 
 /// A failure of a command.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// Whose fault it is.
     pub kind: Kind,

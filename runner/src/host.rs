@@ -4,6 +4,7 @@ mod inspect;
 mod library;
 
 pub use inspect::Refusal;
+pub(crate) use inspect::shared_build;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::store::Store;
@@ -26,7 +27,88 @@ pub struct Plugin {
     pub build: String,
     nodes: Vec<NodeType>,
     bytes: Mutex<Option<Vec<u8>>>,
-    loaded: Mutex<Option<Arc<Vec<NodeDef>>>>,
+    loaded: Mutex<Option<Result<Arc<Vec<NodeDef>>>>>,
+}
+
+impl Plugin {
+    /// Its node types.
+    pub fn nodes(&self) -> &[NodeType] {
+        &self.nodes
+    }
+}
+
+/// What a plugin file says about itself.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// Package name.
+    pub name: String,
+    /// Package version.
+    pub version: String,
+    /// Identifies this very build.
+    pub build: String,
+    /// Names of its node types.
+    pub nodes: Vec<String>,
+}
+
+/// Inspects a file as the engine does before loading it, without running it.
+///
+/// # Errors
+/// Why it would be refused by the `para` in the folder `home`.
+pub fn describe(file: &Path, home: &Path) -> Result<Described, Refusal> {
+    let found = inspect::inspect(file, shared_build(home).as_deref())?;
+    Ok(Described {
+        name: found.claim.name,
+        version: found.claim.version,
+        build: found.build,
+        nodes: found.nodes.into_iter().map(|ty| ty.name).collect(),
+    })
+}
+
+/// Where node crates are looked for, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The folder of `para`: node crates of this workspace or release, and the folder `plugins` in it.
+    pub home: PathBuf,
+    /// The folder of packs that the user added: files in it and in folders in it.
+    pub installed: Option<PathBuf>,
+    /// Files and folders that the user named for this command; whatever is wrong there is an error.
+    pub named: Vec<PathBuf>,
+}
+
+impl Places {
+    /// The folders that a plugin file may be dropped into.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let named = self.named.iter().filter(|path| path.is_dir()).cloned();
+        std::iter::once(self.home.join("plugins"))
+            .chain(self.installed.clone())
+            .chain(named)
+            .collect()
+    }
+
+    /// The files there, and whether the user named them.
+    fn files(&self) -> Result<Vec<(PathBuf, bool)>> {
+        let mut files = plugin_files(&self.home, true);
+        files.extend(plugin_files(&self.home.join("plugins"), false));
+        if let Some(installed) = &self.installed {
+            files.extend(plugin_files(installed, false));
+            let entries = std::fs::read_dir(installed).into_iter().flatten().flatten();
+            let mut packs: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+            packs.sort();
+            files.extend(packs.iter().flat_map(|pack| plugin_files(pack, false)));
+        }
+        let mut files: Vec<(PathBuf, bool)> = files.into_iter().map(|file| (file, false)).collect();
+        for path in &self.named {
+            if path.is_dir() {
+                files.extend(plugin_files(path, false).into_iter().map(|file| (file, true)));
+            } else if path.is_file() {
+                files.push((path.clone(), true));
+            } else {
+                return Err(Failure::user(format!("no plugin file or folder at {}", path.display()))
+                    .help("PARA_PLUGINS and --plugins take files and folders of built node crates"));
+            }
+        }
+        Ok(files)
+    }
 }
 
 /// A node type with the plugin that implements it.
@@ -49,39 +131,35 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Inspects the node crates beside `para` (and in `plugins/` beside it), then those in `extra` files and folders.
+    /// Inspects all node crates in these places.
     ///
-    /// What is broken beside `para` is listed in [`refused`](Self::refused); what is broken in `extra`, which the
-    /// user named, is an error.
+    /// What is broken is listed in [`refused`](Self::refused), but what the user named is an error.
     ///
     /// # Errors
-    /// A refused file or a missing folder among `extra`, and two plugins with the same node type.
-    pub fn discover(home: &Path, extra: &[PathBuf]) -> Result<Self> {
+    /// A refused file or a missing folder among those that the user named.
+    pub fn discover(places: &Places) -> Result<Self> {
+        Self::default().renewed(places)
+    }
+
+    /// Inspects them again. Plugins whose file is as it was are the same ones, loaded or not; this registry is as it was.
+    ///
+    /// # Errors
+    /// As [`discover`](Self::discover).
+    pub fn renewed(&self, places: &Places) -> Result<Self> {
         let mut registry = Self {
-            libraries: home.to_owned(),
+            libraries: places.home.clone(),
             ..Self::default()
         };
-        let shared = inspect::shared_build(home);
-        let mut files: Vec<(PathBuf, bool)> = Vec::new();
-        for folder in [home.to_owned(), home.join("plugins")] {
-            files.extend(plugin_files(&folder, true).into_iter().map(|file| (file, false)));
-        }
-        for path in extra {
-            if path.is_dir() {
-                files.extend(plugin_files(path, false).into_iter().map(|file| (file, true)));
-            } else if path.is_file() {
-                files.push((path.clone(), true));
-            } else {
-                return Err(Failure::user(format!("no plugin file or folder at {}", path.display()))
-                    .help("PARA_PLUGINS and --plugins take files and folders of built node crates"));
-            }
-        }
-        for (file, named) in files {
-            match inspect::inspect(&file, shared.as_deref()) {
-                Ok(found) => registry.add(found)?,
-                Err(refusal) if named => {
-                    return Err(Failure::system(refusal.to_string()).help(refusal.help));
-                }
+        let shared = shared_build(&places.home);
+        for (file, named) in places.files()? {
+            let added = inspect::inspect(&file, shared.as_deref()).and_then(|found| {
+                let same = |plugin: &&Arc<Plugin>| plugin.file == found.file && plugin.build == found.build;
+                let plugin = self.plugins.iter().find(same).cloned();
+                registry.own(plugin.unwrap_or_else(|| Arc::new(Plugin::new(found))))
+            });
+            match added {
+                Ok(()) => {}
+                Err(refusal) if named => return Err(Failure::system(refusal.to_string()).help(refusal.help)),
                 Err(refusal) => registry.refused.push(refusal),
             }
         }
@@ -97,15 +175,17 @@ impl Registry {
             .map(|node| serde_json::from_str(node.json))
             .collect::<Result<Vec<NodeType>, _>>();
         let types = types.map_err(|e| Failure::new(Kind::Bug, format!("descriptor of a node: {e}")))?;
-        registry.own(Plugin {
+        let plugin = Plugin {
             name: "builtin".into(),
             version: String::new(),
             file: PathBuf::new(),
             build: sdk::build_id().into(),
             nodes: types,
             bytes: Mutex::default(),
-            loaded: Mutex::new(Some(Arc::new(nodes))),
-        })?;
+            loaded: Mutex::new(Some(Ok(Arc::new(nodes)))),
+        };
+        let own = registry.own(Arc::new(plugin));
+        own.map_err(|refusal| Failure::new(Kind::Bug, refusal.reason))?;
         Ok(registry)
     }
 
@@ -114,33 +194,23 @@ impl Registry {
         NodeDef::of::<T>()
     }
 
-    fn add(&mut self, found: Found) -> Result<()> {
-        self.own(Plugin {
-            name: found.claim.name,
-            version: found.claim.version,
-            file: found.file,
-            build: found.build,
-            nodes: found.nodes,
-            bytes: Mutex::new(Some(found.bytes)),
-            loaded: Mutex::default(),
-        })
-    }
-
-    fn own(&mut self, plugin: Plugin) -> Result<()> {
-        let plugin = Arc::new(plugin);
+    fn own(&mut self, plugin: Arc<Plugin>) -> Result<(), Refusal> {
         for ty in &plugin.nodes {
             if let Some(other) = self.owner.get(&ty.name) {
                 if other.build == plugin.build {
                     // The same file once more, in another folder.
                     return Ok(());
                 }
-                return Err(Failure::system(format!(
-                    "two plugins define the node type {}: {} and {}",
-                    ty.name,
-                    other.file.display(),
-                    plugin.file.display()
-                ))
-                .help("remove one of the two files"));
+                return Err(Refusal {
+                    file: plugin.file.clone(),
+                    reason: format!(
+                        "two plugins define the node type {}: {} and {}",
+                        ty.name,
+                        other.file.display(),
+                        plugin.file.display()
+                    ),
+                    help: "remove one of the two files".into(),
+                });
             }
         }
         for ty in &plugin.nodes {
@@ -161,7 +231,7 @@ impl Registry {
         &self.plugins
     }
 
-    /// The files beside `para` that did not.
+    /// The files that did not.
     pub fn refused(&self) -> &[Refusal] {
         &self.refused
     }
@@ -176,21 +246,18 @@ impl Registry {
     /// Loads the plugin of a node type, if it is not, and gives its code.
     ///
     /// # Errors
-    /// When the system's loader refuses the file.
+    /// When the system's loader refuses the file, and (with [`Kind::Node`]) when its own code fails to register.
     pub fn load(&self, implementation: &Implementation, store: &Store) -> Result<Loaded> {
         let plugin = &implementation.plugin;
         let mut loaded = plugin.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let nodes = match &*loaded {
-            Some(nodes) => nodes.clone(),
+            Some(nodes) => nodes.clone()?,
             None => {
-                let bytes = plugin
-                    .bytes
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .take();
-                let nodes = Arc::new(library::load(plugin, bytes, &self.libraries, store)?);
+                let mut bytes = plugin.bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let nodes =
+                    library::load(plugin, bytes.take().unwrap_or_default(), &self.libraries, store).map(Arc::new);
                 *loaded = Some(nodes.clone());
-                nodes
+                nodes?
             }
         };
         let index = plugin.nodes.iter().position(|ty| ty.name == implementation.ty.name);
@@ -202,6 +269,20 @@ impl Registry {
                 implementation.ty.name
             ))
             .help("rebuild it: cargo build --release --workspace")),
+        }
+    }
+}
+
+impl Plugin {
+    fn new(found: Found) -> Self {
+        Self {
+            name: found.claim.name,
+            version: found.claim.version,
+            file: found.file,
+            build: found.build,
+            nodes: found.nodes,
+            bytes: Mutex::new(Some(found.bytes)),
+            loaded: Mutex::default(),
         }
     }
 }

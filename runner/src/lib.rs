@@ -9,6 +9,7 @@ pub mod execute;
 pub mod failure;
 pub mod host;
 pub mod key;
+pub mod kit;
 pub mod panic;
 pub mod plan;
 pub mod provenance;

@@ -12,13 +12,14 @@ fn help_names_every_command_and_exit_code() {
         "plan",
         "nodes",
         "adapter",
+        "plugin",
         "--store",
         "--plugins",
         "Exit codes: 0 done",
     ] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
-    for command in ["run", "check", "plan", "nodes", "adapter"] {
+    for command in ["run", "check", "plan", "nodes", "adapter", "plugin"] {
         let page = workspace.para(&[command, "--help"]).exits(0).stdout;
         assert!(page.contains("Usage: para "), "{page}");
     }

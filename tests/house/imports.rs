@@ -34,7 +34,7 @@ fn rule(package: &str) -> Option<Rule> {
         },
         "protocol" => Rule {
             ours: &["graph"],
-            others_only: Some(&["serde", "serde_json"]),
+            others_only: Some(&["base64", "serde", "serde_json"]),
             never: &[],
         },
         "sdk-macros" => Rule {

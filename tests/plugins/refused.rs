@@ -3,7 +3,7 @@
 use crate::support::installation::Installation;
 use crate::support::plugin::{self, Field, claiming};
 use crate::support::workspace::{Workspace, target};
-use runner::host::Registry;
+use runner::host::{Places, Registry};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,12 @@ fn refusal(file: &Path) -> Option<String> {
     if !shared.exists() {
         std::os::unix::fs::symlink(target().join("libdiffusion.so"), shared).unwrap();
     }
-    Registry::discover(&home, &[file.to_owned()]).err().map(|failure| {
+    let places = Places {
+        home,
+        installed: None,
+        named: vec![file.to_owned()],
+    };
+    Registry::discover(&places).err().map(|failure| {
         assert_eq!(failure.kind.exit_code(), 4, "{failure}");
         assert!(failure.help.is_some(), "{failure} has no help");
         failure.message

@@ -85,6 +85,18 @@ impl Workspace {
         command
     }
 
+    /// `para` with these arguments, able to compile: with the surrounding Rust and git, but nothing of a network.
+    pub(crate) fn compiling(&self, args: &[&str]) -> Command {
+        let mut command = self.command(args);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("CARGO", env!("CARGO")).env("CARGO_NET_OFFLINE", "true");
+        let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+        for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+            command.env(name, std::env::var_os(name).unwrap_or_else(|| home.join(folder).into()));
+        }
+        command
+    }
+
     /// A shell script in `graphs/`; the script finds `para` as `$PARA`.
     pub(crate) fn shell(&self, script: &str) -> Ran {
         let mut command = Command::new("/bin/sh");

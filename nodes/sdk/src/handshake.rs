@@ -9,7 +9,7 @@ use crate::konst::field;
 /// Marks the section as ours.
 pub const MAGIC: [u8; 8] = *b"PARAPLUG";
 /// Changes when [`Handshake`] or the registration function changes.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 /// Section of the [`Handshake`].
 pub const PLUGIN_SECTION: &str = ".para_plugin";
 /// Section of the node descriptors: a JSON list of `graph::catalog::NodeType`.
@@ -150,7 +150,7 @@ macro_rules! plugin {
 
         #[doc(hidden)]
         #[unsafe(no_mangle)]
-        pub extern "C" fn para_register(registrar: &mut $crate::Registrar) -> i32 {
+        pub extern "C-unwind" fn para_register(registrar: &mut $crate::Registrar) -> i32 {
             registrar.nodes.extend([$($crate::NodeDef::of::<$node>()),+]);
             0
         }

@@ -1,138 +1,40 @@
-//! Events and messages between the engine and whoever watches it: the only serialised border.
+//! What the editor and the worker say to each other, and what a run tells: the only serialised border.
 //!
-//! One JSON object a line. `started` is said only of a real execution; what concerns the whole run has names of its own.
+//! `para worker` reads [`Request`]s on standard input and writes [`Message`]s on standard output, one JSON object a
+//! line. Every request carries an `id` that the asker chose; every message names the request it answers, or has no
+//! `id` when nobody asked (a node crate that was rebuilt, a line that could not be read at all).
+//!
+//! ```
+//! let request = protocol::Request::read(r#"{"id":1,"ask":"hello","version":1}"#).unwrap();
+//! assert_eq!(request.id, 1);
+//! let bad = protocol::Request::read(r#"{"id":2,"ask":"dance"}"#).unwrap_err();
+//! assert_eq!(bad.id, Some(2));
+//! ```
+//!
+//! A request has exactly one final answer ([`Reply::is_final`]); before it may come others, such as the events of a
+//! run. Answers to different requests may be interleaved: `check` is answered while a run goes on.
+//!
+//! The border is versioned by [`VERSION`]. Within a version, messages gain fields and kinds but lose none: readers
+//! ignore fields they do not know, and an unknown kind of request is answered by an error, so the asker can fall back.
+//!
+//! `docs/protocol.md` shows every message.
 
-use serde::{Deserialize, Serialize};
+mod bytes;
+mod event;
+mod reply;
+mod request;
 
-/// What happens during a run, in the order it happens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// The run begins.
-    RunStarted {
-        /// Nodes that belong to the run.
-        nodes: usize,
-    },
-    /// A node executes.
-    Started {
-        /// Its id in the graph.
-        node: String,
-        /// Its type.
-        #[serde(rename = "type")]
-        ty: String,
-    },
-    /// `done` of `total` units of a node's work.
-    Progress {
-        /// Its id in the graph.
-        node: String,
-        /// Units done.
-        done: u64,
-        /// Units in all.
-        total: u64,
-        /// A few words (`loss 0.0871`), or nothing.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        note: String,
-    },
-    /// A named number at a step.
-    Metric {
-        /// Its id in the graph.
-        node: String,
-        /// The number's name.
-        name: String,
-        /// The step, from 1.
-        step: u64,
-        /// The number; null when it is not finite.
-        value: Option<f64>,
-    },
-    /// A line of text.
-    Log {
-        /// The node that says it; none for the engine.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        node: Option<String>,
-        /// How important it is.
-        level: Level,
-        /// The line.
-        text: String,
-    },
-    /// A node executed to its end.
-    Done {
-        /// Its id in the graph.
-        node: String,
-        /// How long it took.
-        seconds: f64,
-        /// Files it wrote.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        files: Vec<String>,
-    },
-    /// A node's results were in the store.
-    Cached {
-        /// Its id in the graph.
-        node: String,
-        /// Files it wrote when it executed; they are as they were.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        files: Vec<String>,
-    },
-    /// A node whose results live in memory only (a model) was made ready, because a step that executes needs it.
-    Loaded {
-        /// Its id in the graph.
-        node: String,
-        /// How long it took.
-        seconds: f64,
-    },
-    /// A node could not do its work.
-    Failed {
-        /// Its id in the graph.
-        node: String,
-        /// Its type.
-        #[serde(rename = "type")]
-        ty: String,
-        /// What went wrong.
-        message: String,
-        /// How to mend it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        help: Option<String>,
-    },
-    /// A node was not run.
-    Skipped {
-        /// Its id in the graph.
-        node: String,
-        /// The node that failed above it; none when the run was cancelled.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        because: Option<String>,
-    },
-    /// The run is over.
-    RunFinished {
-        /// What came of it.
-        #[serde(flatten)]
-        summary: Summary,
-    },
-}
+pub use bytes::Bytes;
+pub use event::{Event, Level, Picture, Summary};
+pub use graph::Diagnostic;
+pub use graph::catalog::NodeType;
+pub use reply::{
+    Build, BuildMessage, Entry, Error, FolderEntry, Forecast, Kind, Message, NodeEntry, PlanRow, Plugin, Refusal, Reply,
+};
+pub use request::{Ask, BadLine, Graph, Live, Request, Run};
 
-/// How important a line of log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// For the curious.
-    Info,
-    /// The result may not be what the user expects.
-    Warning,
-}
+/// The version of this border. It changes when a message changes its meaning or loses a field.
+pub const VERSION: u32 = 1;
 
-/// What came of a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Summary {
-    /// Nodes that executed.
-    pub executed: usize,
-    /// Nodes whose results were in the store.
-    pub cached: usize,
-    /// Nodes whose results were made ready in memory.
-    pub loaded: usize,
-    /// Nodes that failed.
-    pub failed: usize,
-    /// Nodes that were not run.
-    pub skipped: usize,
-    /// Whether the user stopped it.
-    pub cancelled: bool,
-    /// How long it took.
-    pub seconds: f64,
-}
+/// The longest line that is read, in bytes.
+pub const LONGEST: usize = 64 << 20;

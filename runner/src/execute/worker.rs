@@ -1,7 +1,7 @@
 //! One execution of one node: inputs from memory or the store, the node's code, outputs into the store.
 
 use super::Sink;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::host::Loaded;
 use crate::panic;
 use crate::resolve::{State, Step, Steps};
@@ -81,7 +81,14 @@ impl From<sdk::Error> for TaskError {
 
 impl From<Failure> for TaskError {
     fn from(failure: Failure) -> Self {
-        Self::Machine(failure)
+        match failure.kind {
+            // A plugin whose own code failed while it was loaded.
+            Kind::Node => Self::Failed {
+                message: failure.message,
+                help: failure.help,
+            },
+            _ => Self::Machine(failure),
+        }
     }
 }
 

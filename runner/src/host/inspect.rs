@@ -37,11 +37,12 @@ pub(super) struct Found {
     pub(super) bytes: Vec<u8>,
 }
 
-const REBUILD: &str = "build it in this workspace: cargo build --release --workspace";
+const REBUILD: &str =
+    "build it again: `para plugin add PATH` for a pack, `cargo build --release --workspace` in the workspace";
 const COPY: &str = "copy or build the file again; it may have been cut off while it was written";
 
 /// The build id of `diffusion` in the folder of the shared libraries.
-pub(super) fn shared_build(home: &Path) -> Option<String> {
+pub(crate) fn shared_build(home: &Path) -> Option<String> {
     let file = File::open(shared_library(home)).ok()?;
     let cache = ReadCache::new(file);
     let object = object::File::parse(&cache).ok()?;

@@ -3,18 +3,22 @@
 
 use super::Plugin;
 use super::inspect::shared_library;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
+use crate::panic;
 use crate::store::Store;
 use libloading::Library;
 use sdk::{NodeDef, Registrar, handshake};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 
+/// What `plugin!` defines under [`handshake::REGISTER`].
+type Register = extern "C-unwind" fn(&mut Registrar) -> i32;
+
 /// Loads the bytes that were inspected: they are copied into the store under their build id, so that a later
 /// build of the same crate cannot change the file below a running process.
-pub(super) fn load(plugin: &Plugin, bytes: Option<Vec<u8>>, libraries: &Path, store: &Store) -> Result<Vec<NodeDef>> {
+pub(super) fn load(plugin: &Plugin, bytes: Vec<u8>, libraries: &Path, store: &Store) -> Result<Vec<NodeDef>> {
     let extension = plugin.file.extension().and_then(|e| e.to_str()).unwrap_or("so");
-    let bytes = bytes.ok_or_else(|| Failure::system(format!("{} failed to load before", plugin.file.display())))?;
     let copy = store.keep_plugin(&plugin.build, extension, &bytes)?;
     preload(libraries)?;
     let refused = |e: libloading::Error| {
@@ -35,13 +39,23 @@ pub(super) fn load(plugin: &Plugin, bytes: Option<Vec<u8>>, libraries: &Path, st
     {
         // SAFETY: `sdk::plugin!` defines the function with exactly this signature, and the handshake's `abi`
         // number changes whenever the signature does.
-        let register = unsafe { library.get::<extern "C" fn(&mut Registrar) -> i32>(handshake::REGISTER.as_bytes()) };
-        let register = register.map_err(refused)?;
-        if register(&mut registrar) != 0 {
-            return Err(Failure::system(format!(
-                "plugin {} failed to register its nodes",
-                plugin.file.display()
-            )));
+        let register = unsafe { library.get::<Register>(handshake::REGISTER.as_bytes()) };
+        let registered = match register {
+            Ok(register) => catch_unwind(AssertUnwindSafe(|| register(&mut registrar))),
+            Err(error) => return Err(refused(error)),
+        };
+        let failed = match registered {
+            Ok(0) => None,
+            Ok(code) => Some(format!("code {code}")),
+            Err(payload) => Some(format!("it panicked: {}", panic::describe(payload))),
+        };
+        if let Some(why) = failed {
+            // What it left behind may point into its code.
+            std::mem::forget((library, registrar));
+            let message = format!("plugin {} failed to register its nodes: {why}", plugin.file.display());
+            return Err(
+                Failure::new(Kind::Node, message).help(format!("this is a bug in the node crate {}", plugin.name))
+            );
         }
     }
     std::mem::forget(library);

@@ -1,0 +1,206 @@
+//! Packs outside of the workspace: made, compiled, added, run, removed, by the commands of `docs/plugins.md`.
+
+use crate::support::project;
+use crate::support::workspace::{Ran, Workspace};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+fn compiled(workspace: &Workspace, args: &[&str]) -> Ran {
+    workspace.ran(workspace.compiling(args).output().unwrap())
+}
+
+/// The code block of the guide that begins with these words, up to its end.
+fn block(guide: &str, begin: &str) -> String {
+    let at = guide
+        .find(begin)
+        .unwrap_or_else(|| panic!("{begin} is not in the guide"));
+    guide[at..].split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_guide_works_to_the_letter() {
+    let guide = fs::read_to_string(project::root().join("docs/plugins.md")).unwrap();
+    let workspace = Workspace::new();
+    let follow = |begin: &str| {
+        for line in block(&guide, begin).lines() {
+            let args: Vec<&str> = line.split_whitespace().skip(1).collect();
+            compiled(&workspace, &args).exits(0);
+        }
+    };
+    follow("para plugin new my-nodes\n");
+    let picture = workspace.path("graphs/my-nodes/out/gradient_00001.png");
+    let drawn = fs::read(&picture).unwrap();
+    let page = compiled(&workspace, &["nodes", "my-nodes/gradient"]).exits(0).stdout;
+    assert!(page.contains("size: integer 2..4096 = 256"), "{page}");
+
+    workspace.write("my-nodes/src/mirror.rs", block(&guide, "//! `my-nodes/mirror`."));
+    let lib = workspace.path("graphs/my-nodes/src/lib.rs");
+    let before = fs::read_to_string(&lib).unwrap();
+    let head = before.split("mod gradient;").next().unwrap();
+    fs::write(&lib, format!("{head}{}", block(&guide, "mod gradient;\nmod mirror;"))).unwrap();
+    workspace.write(
+        "my-nodes/graph.json",
+        block(&guide, "{ \"paragraph\": 1, \"title\": \"A picture drawn by my-nodes\""),
+    );
+    follow("para plugin add my-nodes\npara run my-nodes/graph.json\n```\n\nWhat a node");
+    assert_ne!(fs::read(&picture).unwrap(), drawn, "it is mirrored");
+
+    let list = compiled(&workspace, &["plugin", "list"]).exits(0).stdout;
+    assert!(
+        list.contains("my-nodes      0.1.0  [ROOT]/graphs/my-nodes  my-nodes/gradient my-nodes/mirror"),
+        "{list}"
+    );
+    compiled(&workspace, &["plugin", "remove", "my-nodes"]).exits(0);
+    let listed = compiled(&workspace, &["nodes"]).exits(0).stdout;
+    assert!(!listed.contains("my-nodes"), "{listed}");
+    assert!(lib.is_file(), "the source is the user's");
+    compiled(&workspace, &["plugin", "remove", "my-nodes"]).exits(1);
+}
+
+#[test]
+fn the_example_pack_trains_and_draws() {
+    let workspace = Workspace::new();
+    let from = project::root().join("examples/palette");
+    for file in project::files_below(&from) {
+        let name = file.strip_prefix(&from).unwrap().to_str().unwrap();
+        if !name.starts_with("out/") {
+            workspace.write(&format!("../examples/palette/{name}"), fs::read(&file).unwrap());
+        }
+    }
+    compiled(&workspace, &["plugin", "test", "../examples/palette"]).exits(0);
+    compiled(&workspace, &["plugin", "add", "../examples/palette"]).exits(0);
+    let graph = "../examples/palette/graph.json";
+    let ran = workspace.run(graph, &[]).exits(0);
+    assert_eq!(ran.started(), ["colours", "dogs", "losses", "painted", "save", "sheet"]);
+    let losses = fs::read_to_string(workspace.path("examples/palette/out/losses.csv")).unwrap();
+    let loss = |line: &str| line.split_once(',').unwrap().1.parse::<f64>().unwrap();
+    let lines: Vec<&str> = losses.lines().skip(1).collect();
+    assert!(lines.len() == 60 && loss(lines[59]) < 0.8 * loss(lines[0]), "{losses}");
+    assert_eq!(workspace.run(graph, &[]).exits(0).summary().executed, 0);
+}
+
+#[test]
+fn a_repository_is_fetched_and_a_mistake_has_its_place() {
+    let workspace = Workspace::new();
+    workspace.para(&["plugin", "new", "far"]).exits(0);
+    let folder = workspace.path("graphs/far");
+    let git = |args: &[&str]| {
+        let name = [
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.org",
+            "-c",
+            "init.defaultBranch=main",
+        ];
+        let done = Command::new("git")
+            .current_dir(&folder)
+            .args(name)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "-m", "one"]);
+    git(&["tag", "v1"]);
+    let source = folder.join("src/gradient.rs");
+    let text = fs::read_to_string(&source).unwrap();
+    fs::write(&source, text.replace("let [red, green, blue]", "let [red, green]")).unwrap();
+    git(&["commit", "--quiet", "-am", "two"]);
+
+    let url = format!("file://{}", folder.display());
+    let broken = compiled(&workspace, &["plugin", "add", &url]).exits(1);
+    assert!(
+        broken.stderr.contains("far does not compile: src/gradient.rs:2"),
+        "{}",
+        broken.stderr
+    );
+    compiled(&workspace, &["plugin", "add", &format!("{url}#v1")]).exits(0);
+    let list = compiled(&workspace, &["plugin", "list"]).exits(0).stdout;
+    assert!(list.contains("file://[ROOT]/graphs/far#v1 at "), "{list}");
+    // The same name from elsewhere does not take its place.
+    let other = compiled(&workspace, &["plugin", "add", "far"]).exits(1);
+    assert!(other.stderr.contains("far does not compile"), "{}", other.stderr);
+    fs::write(&source, text).unwrap();
+    let other = compiled(&workspace, &["plugin", "add", "far"]).exits(1);
+    assert!(
+        other.stderr.contains("a pack named far was added from file://"),
+        "{}",
+        other.stderr
+    );
+    // A pack may not take over somebody else's node type.
+    fs::write(
+        &source,
+        fs::read_to_string(&source)
+            .unwrap()
+            .replace("far/gradient", "image/save"),
+    )
+    .unwrap();
+    let taken = compiled(&workspace, &["plugin", "add", "far"]).exits(1);
+    assert!(
+        taken
+            .stderr
+            .contains("far defines the node type image/save, and so does node-image"),
+        "{}",
+        taken.stderr
+    );
+}
+
+/// A crate that only has a name and features, so that nothing is fetched.
+fn stand_in(folder: &Path, name: &str, version: &str, features: &str) {
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::write(folder.join("src/lib.rs"), "").unwrap();
+    let manifest =
+        format!("[package]\nname = \"{name}\"\nversion = \"{version}\"\nedition = \"2024\"\n[features]\n{features}\n");
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+}
+
+#[test]
+fn manifests_that_would_change_what_is_shared_are_refused() {
+    let workspace = Workspace::new();
+    workspace.para(&["plugin", "new", "pack"]).exits(0);
+    let manifest = workspace.path("graphs/pack/Cargo.toml");
+    let good = fs::read_to_string(&manifest).unwrap();
+    stand_in(&workspace.path("graphs/candle"), "candle-core", "0.11.1", "");
+    stand_in(
+        &workspace.path("graphs/json"),
+        "serde_json",
+        "1.0.154",
+        "preserve_order = []\narbitrary_precision = []",
+    );
+    for (dependency, words) in [
+        (
+            "candle-core = { path = \"../candle\" }",
+            "it brings a second candle-core into the process (pack → candle-core)",
+        ),
+        (
+            "serde_json = { path = \"../json\", features = [\"preserve_order\", \"arbitrary_precision\"] }",
+            "serde_json 1.0.154 would change a crate of the shared libraries: they are compiled without its feature arbitrary_precision",
+        ),
+    ] {
+        fs::write(
+            &manifest,
+            good.replace("[dependencies]\n", &format!("[dependencies]\n{dependency}\n")),
+        )
+        .unwrap();
+        for command in ["build", "test", "add"] {
+            let refused = compiled(&workspace, &["plugin", command, "pack"]).exits(1);
+            assert!(
+                refused.stderr.contains(words),
+                "{command}: {words:?} is not in {}",
+                refused.stderr
+            );
+        }
+    }
+    fs::write(&manifest, good.replace("crate-type", "# crate-type")).unwrap();
+    let refused = compiled(&workspace, &["plugin", "build", "pack"]).exits(1);
+    assert!(
+        refused.stderr.contains("the crate is no loadable library"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!workspace.path("graphs/pack/target").exists(), "nothing was compiled");
+}
