@@ -17,6 +17,7 @@ pub(crate) mod attention;
 pub(crate) mod composite;
 pub(crate) mod conv;
 pub(crate) mod geglu;
+pub(crate) mod half;
 pub(crate) mod linear;
 pub(crate) mod low_rank;
 mod micro;

@@ -50,6 +50,12 @@ pub(crate) fn conv2d_packed(
         );
     }
     check_vector("conv2d", "bias", b, c_out)?;
+    if halved(x, w) {
+        if !kernels::half::fit(x, w, b) {
+            return conv2d(x, &w.to_dtype(DType::F32)?, b, stride, padding);
+        }
+        return Ok(kernels::half::conv2d(x, w, b, (stride, padding))?);
+    }
     if fit(x, &[Some(w), b]) {
         return Ok(kernels::conv::conv2d(x, w, b, (stride, padding), packed)?);
     }
@@ -86,6 +92,12 @@ pub(crate) fn linear_packed(
         );
     }
     check_vector("linear", "bias", b, d_out)?;
+    if halved(x, w) {
+        if !kernels::half::fit(x, w, b) {
+            return linear(x, &w.to_dtype(DType::F32)?, b);
+        }
+        return Ok(kernels::half::linear(x, w, b)?);
+    }
     if fit(x, &[Some(w), b]) {
         return Ok(kernels::linear::linear(x, w, b, packed)?);
     }
@@ -361,6 +373,11 @@ fn check_columns(op: &str, y: &Tensor, columns: &Tensor) -> Result<(usize, usize
             columns.dims()
         ),
     }
+}
+
+/// Whether a layer has bf16 weights for activations in f32, as models in bf16 do on the CPU.
+fn halved(x: &Tensor, w: &Tensor) -> bool {
+    (x.dtype(), w.dtype()) == (DType::F32, DType::BF16)
 }
 
 /// Whether the kernels take these operands.

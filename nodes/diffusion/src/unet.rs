@@ -159,6 +159,14 @@ impl Unet {
         self.net.conv_in.weight.dtype()
     }
 
+    /// The type of activations: that of the weights, but f32 for bf16 weights on the CPU.
+    pub(crate) fn working_dtype(&self) -> DType {
+        match self.dtype() {
+            DType::BF16 if self.device().is_cpu() => DType::F32,
+            dtype => dtype,
+        }
+    }
+
     /// Where the weights are.
     pub fn device(&self) -> &Device {
         self.net.conv_in.weight.device()
@@ -179,7 +187,7 @@ impl Unet {
 
     /// The embedding of timestep, pooled text and sizes: (n, width).
     fn time(&self, t: &Tensor, added: Option<&Added>, hooks: &Hooks) -> Result<Tensor> {
-        let (config, dtype) = (&self.config, self.dtype());
+        let (config, dtype) = (&self.config, self.working_dtype());
         let waves = |t: &Tensor, width| sinusoids(t, width, config.flip_sin_to_cos, config.freq_shift);
         let of_time = waves(t, config.block_out_channels[0])?.to_dtype(dtype)?;
         let time = self.net.time_embedding.forward(&of_time, hooks)?;

@@ -35,10 +35,23 @@ pub(crate) fn conv2d(
     (stride, padding): (usize, usize),
     packed: Option<&Arc<Packed>>,
 ) -> Result<Tensor> {
+    let op = Conv {
+        packed: packed.cloned(),
+        ..sizes(x, w, stride, padding)?
+    };
+    let (x, w) = (x.contiguous()?, w.contiguous()?);
+    match b {
+        Some(b) => x.apply_op3(&w, &b.contiguous()?, op),
+        None => x.apply_op2(&w, op),
+    }
+}
+
+/// The sizes of a convolution whose operands fit.
+pub(super) fn sizes(x: &Tensor, w: &Tensor, stride: usize, padding: usize) -> Result<Conv> {
     let (n, ci, h, width) = x.dims4()?;
     let (co, _, kh, kw) = w.dims4()?;
     let out = |size: usize, k: usize| (size + 2 * padding - k) / stride + 1;
-    let op = Conv {
+    Ok(Conv {
         n,
         ci,
         h,
@@ -50,23 +63,18 @@ pub(crate) fn conv2d(
         padding,
         oh: out(h, kh),
         ow: out(width, kw),
-        packed: packed.cloned(),
-    };
-    let (x, w) = (x.contiguous()?, w.contiguous()?);
-    match b {
-        Some(b) => x.apply_op3(&w, &b.contiguous()?, op),
-        None => x.apply_op2(&w, op),
-    }
+        packed: None,
+    })
 }
 
 /// All the sizes of one convolution.
 #[derive(Clone, Debug)]
-struct Conv {
-    n: usize,
-    ci: usize,
+pub(super) struct Conv {
+    pub(super) n: usize,
+    pub(super) ci: usize,
     h: usize,
     w: usize,
-    co: usize,
+    pub(super) co: usize,
     kh: usize,
     kw: usize,
     stride: usize,
@@ -127,27 +135,27 @@ impl CustomOp3 for Conv {
 }
 
 impl Conv {
-    fn output(&self) -> Shape {
+    pub(super) fn output(&self) -> Shape {
         Shape::from((self.n, self.co, self.oh, self.ow))
     }
 
     /// Pixels of an output plane.
-    fn pixels(&self) -> usize {
+    pub(super) fn pixels(&self) -> usize {
         self.oh * self.ow
     }
 
     /// Pixels of an input plane.
-    fn plane(&self) -> usize {
+    pub(super) fn plane(&self) -> usize {
         self.h * self.w
     }
 
     /// Values of one filter tap by tap, of one channel.
-    fn taps(&self) -> usize {
+    pub(super) fn taps(&self) -> usize {
         self.kh * self.kw
     }
 
     /// Values of a patch.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.ci * self.taps()
     }
 
@@ -279,7 +287,7 @@ impl Conv {
     }
 
     /// `dx`: products with the transposed weight, scattered back from patches to pixels.
-    fn input_gradient(&self, w: &[f32], dy: &[f32]) -> Vec<f32> {
+    pub(super) fn input_gradient(&self, w: &[f32], dy: &[f32]) -> Vec<f32> {
         let packed = self.packed.as_ref();
         if let Some(fast) = Winograd::input_gradient(self) {
             let filters = packed.map_or(Filters::Turned(w), |packed| Filters::Packed(packed.backward(w)));

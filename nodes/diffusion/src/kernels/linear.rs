@@ -128,8 +128,7 @@ impl Linear {
                                 })
                             });
                         }
-                        let (dy, w) = (Matrix::new(dy, d_out, 1), Matrix::new(w, d_in, 1));
-                        Ok(whole_product((rows, d_in, d_out), dy, w))
+                        Ok(input_gradient((rows, d_in, d_out), w, dy))
                     })?,
                 )?),
                 false => None,
@@ -147,6 +146,12 @@ impl Linear {
             Ok((dx, dw))
         })
     }
+}
+
+/// `dy W` for `dy` (rows, d_out) and `w` (d_out, d_in).
+pub(super) fn input_gradient((rows, d_in, d_out): (usize, usize, usize), w: &[f32], dy: &[f32]) -> Vec<f32> {
+    let (dy, w) = (Matrix::new(dy, d_out, 1), Matrix::new(w, d_in, 1));
+    whole_product((rows, d_in, d_out), dy, w)
 }
 
 /// `a b` in a buffer of its own.

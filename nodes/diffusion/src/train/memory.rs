@@ -90,7 +90,7 @@ impl Trainer {
     /// # Errors
     /// A model whose ways down and up do not fit.
     pub fn memory_estimate(&self) -> Result<Estimate> {
-        let dtype = self.unet.dtype();
+        let dtype = self.unet.working_dtype();
         let fused = dtype == DType::F32 && self.unet.device().is_cpu();
         let sized = |t: &sdk::candle_core::Tensor| t.elem_count() * t.dtype().size_in_bytes();
         let trained: usize = self.params.iter().map(|p| p.value.len()).sum();
