@@ -1,6 +1,7 @@
 //! The command line: one file for each command.
 
 mod adapter;
+mod cache;
 mod check;
 mod nodes;
 mod open;
@@ -9,13 +10,16 @@ mod plugin;
 mod report;
 mod run;
 mod watch;
+mod worker;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::host::{Places, Registry};
 use crate::kit::installed::Installed;
+use crate::memory::Memory;
 use crate::panic;
 use crate::resolve::Session;
-use crate::store::Store;
+use crate::size;
+use crate::store::{self, Store};
 use clap::{Args, Parser, Subcommand};
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,6 +51,12 @@ struct Global {
     /// Also take node crates from this file or folder; may be repeated ($PARA_PLUGINS takes a list)
     #[arg(long, global = true, value_name = "PATH")]
     plugins: Vec<PathBuf>,
+    /// Memory for loaded models and running steps, such as 8GB [default: three quarters of the machine's]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size::parse)]
+    memory: Option<u64>,
+    /// What results may take on disk; the longest unused go first [default: $PARA_STORE_SIZE, else 20GB]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size::parse)]
+    store_size: Option<u64>,
 }
 
 #[derive(Subcommand)]
@@ -62,6 +72,11 @@ enum Command {
     /// Facts about adapters
     #[command(subcommand)]
     Adapter(adapter::Command),
+    /// What the store holds: sizes, cleaning, checking
+    #[command(subcommand)]
+    Cache(cache::Command),
+    /// Answer an editor on standard input and output (docs/protocol.md)
+    Worker(worker::Arguments),
     /// Packs of nodes: make one, compile it, add it
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -80,6 +95,8 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => plan::run(&cli.global, arguments),
         Command::Nodes(arguments) => nodes::run(&cli.global, arguments),
         Command::Adapter(command) => adapter::run(&cli.global, command),
+        Command::Cache(command) => cache::run(&cli.global, command),
+        Command::Worker(arguments) => worker::run(cli.global, arguments),
         Command::Plugin(command) => plugin::run(&cli.global, command),
     }));
     let failure = match result {
@@ -131,12 +148,30 @@ impl Global {
         Ok(registry)
     }
 
-    fn session(&self) -> Result<Session> {
+    fn open_store(&self) -> Result<Store> {
         let root = match &self.store {
             Some(root) => root.clone(),
             None => Store::default_root()?,
         };
-        Ok(Session::new(self.registry()?, Store::open(root)?))
+        Ok(Store::open(root)?.with_budget(self.store_budget()?))
+    }
+
+    fn store_budget(&self) -> Result<u64> {
+        let named = std::env::var("PARA_STORE_SIZE").ok().filter(|text| !text.is_empty());
+        match (self.store_size, named) {
+            (Some(size), _) => Ok(size),
+            (None, Some(text)) => size::parse(&text).map_err(|e| Failure::user(format!("PARA_STORE_SIZE: {e}"))),
+            (None, None) => Ok(store::BUDGET),
+        }
+    }
+
+    fn memory_budget(&self) -> u64 {
+        self.memory.unwrap_or_else(Memory::default_budget)
+    }
+
+    fn session(&self) -> Result<Session> {
+        let memory = Memory::new(self.memory_budget(), false);
+        Ok(Session::with_memory(self.registry()?, self.open_store()?, memory))
     }
 }
 

@@ -3,11 +3,13 @@
 //!
 //! One thread decides (this file), others work (`worker`). Nothing recurses: graphs may be 100,000 nodes deep.
 
+mod host;
 mod settle;
 mod worker;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::key;
+use crate::live::Desk;
 use crate::provenance::Provenance;
 use crate::resolve::{State, Steps};
 use graph::catalog::NodeKind;
@@ -17,7 +19,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use worker::{Given, Outcome, Task, TaskError};
 
 /// Takes events, from any thread.
@@ -27,6 +29,7 @@ pub trait Sink: Send + Sync {
 }
 
 /// What the user may change while a run goes on, and what the run shares with its nodes.
+#[derive(Clone)]
 pub struct Control {
     /// Set to stop.
     pub cancel: Arc<AtomicBool>,
@@ -34,6 +37,39 @@ pub struct Control {
     pub sink: Arc<dyn Sink>,
     /// Counts running nodes that keep checkpoints: worth waiting for after `cancel`.
     pub patient: Arc<AtomicUsize>,
+    /// Where nodes hear what the user wants of them.
+    pub desk: Arc<Desk>,
+    /// Whether somebody looks at previews.
+    pub previews: bool,
+}
+
+/// How long nodes without checkpoints may take to notice that they should stop.
+const GRACE: Duration = Duration::from_millis(900);
+
+impl Control {
+    /// A control whose events go to `sink`.
+    pub fn new(sink: Arc<dyn Sink>) -> Self {
+        Self {
+            cancel: Arc::default(),
+            sink,
+            patient: Arc::default(),
+            desk: Arc::default(),
+            previews: false,
+        }
+    }
+
+    /// After `cancel`: waits as long as it is worth waiting. Trainings write a checkpoint; anything else has nothing to
+    /// lose. Ends earlier when `over` says that all is done.
+    pub fn linger(&self, over: impl Fn() -> bool) {
+        let asked = Instant::now();
+        while !over() && (asked.elapsed() < GRACE || self.patient.load(Ordering::Relaxed) > 0) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if !over() {
+            // The run itself ends earlier when all its nodes noticed.
+            std::thread::sleep(GRACE / 10);
+        }
+    }
 }
 
 /// How often a run starts over because a stored value turned out to be damaged.
@@ -76,6 +112,7 @@ pub fn execute(steps: &Steps<'_>, provenance: &Provenance, control: &Control) ->
             text,
         });
     }
+    steps.session.store.tidy();
     totals.seconds = started.elapsed().as_secs_f64();
     totals.cancelled = control.cancel.load(Ordering::Relaxed);
     control.sink.event(Event::RunFinished {
@@ -354,9 +391,7 @@ impl<'a> Run<'a> {
             key: self.keys[index].clone().unwrap_or_default(),
             inputs,
             steps,
-            cancel: self.control.cancel.clone(),
-            sink: self.control.sink.clone(),
-            patient: self.control.patient.clone(),
+            control: self.control,
             claims: self.claims.clone(),
             provenance: self.provenance.of(steps, index),
         })
@@ -369,10 +404,16 @@ impl<'a> Run<'a> {
             Ok(output) => {
                 let lazy = self.steps.kind(index) == NodeKind::Lazy;
                 self.values[index] = output.values.filter(|_| self.uses[index] > 0);
+                if let Some((param, value)) = output.stands_for {
+                    self.remember_elsewhere(index, param, value, &output.record);
+                }
                 if lazy {
                     self.summary.loaded += 1;
                     self.control.sink.event(Event::Loaded { node, seconds });
                     self.standing[index] = Standing::Known;
+                    if self.uses[index] == 0 {
+                        self.forget_model(index);
+                    }
                 } else {
                     let files = self.written(index, &output.record);
                     if output.executed {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// Computes the key of a step: BLAKE3 over the node type and version, the build of the plugin that implements
 /// it (which covers the shared libraries), its parameters in canonical order with file names replaced by file
-/// contents, and the content keys of its inputs in order. Layout and comments of the graph never enter.
+/// contents, and the content keys of its inputs in order. Parameters of manner do not count. Layout and comments of the graph never enter.
 ///
 /// `params` are the checked parameters with paths resolved, `contents` the content of each input path by
 /// parameter, `inputs` the content keys by port.
@@ -26,7 +26,7 @@ pub fn step(
     add(&ty.name);
     add(&ty.version.to_string());
     add(build);
-    for param in &ty.params {
+    for param in ty.params.iter().filter(|param| !param.manner) {
         let value = params.get(&param.name).unwrap_or(&Json::Null);
         add(&param.name);
         match (&param.ty, contents.get(&param.name)) {
@@ -71,7 +71,7 @@ mod tests {
 
     fn node() -> NodeType {
         serde_json::from_value(json!({"name": "t/n", "params": [
-            {"name": "lr", "type": "number"}, {"name": "path", "type": "path"}]}))
+            {"name": "lr", "type": "number"}, {"name": "path", "type": "path"}, {"name": "often", "type": "integer", "manner": true}]}))
         .unwrap()
     }
 
@@ -90,6 +90,7 @@ mod tests {
     fn names_of_files_do_not_count_and_their_content_does() {
         let base = key(json!({"lr": 1, "path": "a"}), "c1", "i");
         assert_eq!(base, key(json!({"lr": 1.0, "path": "b"}), "c1", "i"));
+        assert_eq!(base, key(json!({"lr": 1, "path": "a", "often": 3}), "c1", "i"));
         for other in [
             key(json!({"lr": 1.5, "path": "a"}), "c1", "i"),
             key(json!({"lr": 1, "path": "a"}), "c2", "i"),

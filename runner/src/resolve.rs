@@ -4,6 +4,7 @@ use crate::content::Contents;
 use crate::failure::{Failure, Result};
 use crate::host::{Implementation, Registry};
 use crate::key;
+use crate::memory::Memory;
 use crate::store::{Record, Store};
 use graph::Checked;
 use graph::catalog::{NodeKind, ParamType};
@@ -11,25 +12,35 @@ use sdk::{Files, Port};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-/// What a run works with: the nodes that are here, the results that are here.
+/// What a run works with: the nodes that are here, the results that are here, the models in memory.
+#[derive(Clone)]
 pub struct Session {
     /// Node types.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// Results.
     pub store: Store,
     /// Hashes of files.
-    pub contents: Contents,
+    pub contents: Arc<Contents>,
+    /// Models.
+    pub memory: Arc<Memory>,
 }
 
 impl Session {
-    /// A session on a store.
+    /// A session on a store, for one run.
     pub fn new(registry: Registry, store: Store) -> Self {
+        Self::with_memory(registry, store, Memory::new(Memory::default_budget(), false))
+    }
+
+    /// A session on a store, with this memory for models.
+    pub fn with_memory(registry: Registry, store: Store, memory: Memory) -> Self {
         let contents = Contents::at(store.root().join("files.json"));
         Self {
-            registry,
+            registry: Arc::new(registry),
             store,
-            contents,
+            contents: Arc::new(contents),
+            memory: Arc::new(memory),
         }
     }
 }
@@ -147,6 +158,16 @@ impl<'a> Steps<'a> {
 
     /// The key of node `index`, once the content keys of all values linked to it are known.
     pub fn key(&self, index: usize, content: impl Fn(usize, usize) -> Option<String>) -> Option<String> {
+        self.key_with(index, &self.step(index)?.params, content)
+    }
+
+    /// The key that node `index` would have with other parameters.
+    pub fn key_with(
+        &self,
+        index: usize,
+        params: &Map<String, Json>,
+        content: impl Fn(usize, usize) -> Option<String>,
+    ) -> Option<String> {
         let step = self.step(index)?;
         let node = &self.checked.nodes[index];
         let mut owned: Vec<(&str, Vec<String>)> = Vec::with_capacity(node.inputs.len());
@@ -159,18 +180,8 @@ impl<'a> Steps<'a> {
             .iter()
             .map(|(port, contents)| (*port, contents.iter().map(String::as_str).collect()))
             .collect();
-        let Step {
-            implementation,
-            params,
-            contents,
-        } = step;
-        Some(key::step(
-            &node.ty,
-            &implementation.plugin.build,
-            params,
-            contents,
-            &inputs,
-        ))
+        let build = &step.implementation.plugin.build;
+        Some(key::step(&node.ty, build, params, &step.contents, &inputs))
     }
 
     /// Whether the step with this key has to be executed.

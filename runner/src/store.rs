@@ -5,15 +5,32 @@
 //! outside are ours. The folder is the index: nothing is kept open, every file is whole or not there, and
 //! deleting anything is always safe.
 
+mod housekeeping;
+mod lock;
+
+pub use housekeeping::{Cleaned, Room, Verified};
+pub use lock::Lock;
+
 use crate::failure::{Failure, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+/// What a store may take on disk unless somebody says otherwise.
+pub const BUDGET: u64 = 20_000_000_000;
+/// A step's last use is written down at most so often.
+const FRESH: Duration = Duration::from_secs(3600);
 
 /// The store's folder.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    budget: u64,
+    /// Bytes written since they were last added up.
+    written: Arc<AtomicU64>,
 }
 
 /// What a step gave.
@@ -40,20 +57,6 @@ pub struct Output {
     pub size: Option<u64>,
 }
 
-/// The right to work on a step.
-pub struct Lock {
-    _file: fs::File,
-    path: PathBuf,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Whoever waits for the removed file gets it and finds the step's record; a new file is another lock, and
-        // its holder finds the record too.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
 /// Why a stored value cannot be used.
 #[derive(Clone, Debug)]
 pub struct Damaged {
@@ -75,7 +78,22 @@ impl Store {
             Failure::system(format!("cannot make the store {}: {e}", root.display()))
                 .help("name another folder with --store or PARA_STORE")
         })?;
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            budget: BUDGET,
+            written: Arc::default(),
+        })
+    }
+
+    /// The same store, with another limit on what it takes on disk.
+    #[must_use]
+    pub fn with_budget(self, budget: u64) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// What it may take on disk, in bytes.
+    pub fn budget(&self) -> u64 {
+        self.budget
     }
 
     /// The default folder: `$PARA_STORE`, else `para` in the user's cache folder.
@@ -104,14 +122,19 @@ impl Store {
 
     /// What the step with this key gave, if all of it is still there.
     pub fn record(&self, key: &str) -> Option<Record> {
-        let bytes = fs::read(self.path("steps", key)).ok()?;
+        let path = self.path("steps", key);
+        let bytes = fs::read(&path).ok()?;
         let record: Record = serde_json::from_slice(&bytes).ok()?;
         let there = |output: &Output| {
             output.size.is_none_or(|size| {
                 fs::metadata(self.path("values", &output.content)).is_ok_and(|found| found.len() == size)
             })
         };
-        record.outputs.iter().all(there).then_some(record)
+        if !record.outputs.iter().all(there) {
+            return None;
+        }
+        touch(&path);
+        Some(record)
     }
 
     /// Remembers what a step gave; its values must be in the store already. What is not `durable` may be lost
@@ -143,8 +166,11 @@ impl Store {
         let path = self.path("values", &content);
         let there = fs::metadata(&path).is_ok_and(|m| m.len() == bytes.len() as u64)
             && fs::read(&path).is_ok_and(|found| found == bytes);
-        if !there {
+        if there {
+            touch(&path);
+        } else {
             sdk::atomic::write(&path, bytes).map_err(unwritable)?;
+            self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
         Ok(content)
     }
@@ -188,6 +214,9 @@ impl Store {
         let path = self.root.join("plugins").join(name);
         if fs::read(&path).ok().as_deref() != Some(bytes) {
             sdk::atomic::write(&path, bytes).map_err(unwritable)?;
+            self.written.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        } else {
+            touch(&path);
         }
         Ok(path)
     }
@@ -209,25 +238,15 @@ impl Store {
     pub fn mark_written(&self, file: &Path, content: &str) -> Result<()> {
         sdk::atomic::write_fast(&self.mark(file), content.as_bytes()).map_err(unwritable)
     }
+}
 
-    /// Waits until nobody else, in this process or another, works on the step with this key. The lock goes with
-    /// the process that holds it, however that ends. `wait` is called while somebody else holds it, and may give up.
-    ///
-    /// # Errors
-    /// Those of the file system; those of `wait`.
-    pub fn lock<E: From<Failure>>(&self, key: &str, mut wait: impl FnMut() -> Result<(), E>) -> Result<Lock, E> {
-        let path = self.path("locks", key);
-        let unusable = |e: std::io::Error| unwritable(sdk::Error::from(e).context(path.display()));
-        let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).map_err(unusable)?;
-        let file = fs::File::create(&path).map_err(unusable)?;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: file, path }),
-                Err(fs::TryLockError::WouldBlock) => wait()?,
-                Err(fs::TryLockError::Error(e)) => return Err(unusable(e).into()),
-            }
-        }
+/// Writes down that a file was used.
+fn touch(path: &Path) {
+    let old = fs::metadata(path).and_then(|m| m.modified()).ok();
+    if old.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > FRESH)
+        && let Ok(file) = fs::File::options().append(true).open(path)
+    {
+        let _ = file.set_modified(SystemTime::now());
     }
 }
 

@@ -12,14 +12,18 @@ fn help_names_every_command_and_exit_code() {
         "plan",
         "nodes",
         "adapter",
+        "cache",
+        "worker",
         "plugin",
         "--store",
+        "--memory",
+        "--store-size",
         "--plugins",
         "Exit codes: 0 done",
     ] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
-    for command in ["run", "check", "plan", "nodes", "adapter", "plugin"] {
+    for command in ["run", "check", "plan", "nodes", "adapter", "cache", "plugin", "worker"] {
         let page = workspace.para(&[command, "--help"]).exits(0).stdout;
         assert!(page.contains("Usage: para "), "{page}");
     }

@@ -17,10 +17,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# Name, arguments of both sides, arguments of ours alone, bound on time, bound on memory.
+WHOLE = "multi_subject.json, whole process"
+# Name, arguments of both sides, bound on time, bound on memory. A step is PaRa here and LoRA there, unless it says otherwise.
 ROWS = [
     ("forward shipped, batch 2", "--work forward --model shipped --batch 2 --repetitions 40", 1.0, 1.0),
     ("forward SD 1.5, batch 2, 32²", "--work forward --model sd15 --batch 2 --latent 32 --repetitions 3", 1.0, 1.0),
@@ -37,6 +39,7 @@ ROWS = [
     ("step shipped, both PaRa", "--work para --model shipped --rank 4 --repetitions 30 --warmup 3", None, None),
     ("DDIM shipped, 50 steps, batch 1", "--work ddim --model shipped --batch 1 --repetitions 3 --warmup 0", 0.7, None),
     ("DDIM shipped, 50 steps, batch 8", "--work ddim --model shipped --batch 8 --repetitions 1 --warmup 0", 0.7, None),
+    (WHOLE, "", 0.6, 0.5),
 ]
 
 
@@ -82,14 +85,45 @@ def run(command, env):
     return json.loads(ran.stdout.splitlines()[-1])
 
 
+def process(command, env):
+    """A whole process: seconds from its start to its end, and its peak of memory."""
+    start = time.perf_counter()
+    child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"{' '.join(map(str, command))}: wait status {status}")
+    return {"seconds": [time.perf_counter() - start], "peak_bytes": usage.ru_maxrss * 1024}
+
+
+def whole(args, ours_env, peer_env, python):
+    """The graph from nothing: an empty store for us, one script for PyTorch."""
+    pairs = []
+    for _ in range(args.pairs):
+        with tempfile.TemporaryDirectory() as folder:
+            out = f"{folder}/ours"
+            mine = process([
+                ROOT / "target/release/para", "run", ROOT / "graphs/multi_subject.json", "--store", f"{folder}/store",
+                "--set", f"save.directory={out}", "--set", f"save_compare.directory={out}",
+            ], ours_env)
+            peer = process([python, HERE / "multi_subject.py", "--threads", str(args.threads), "--out", f"{folder}/peer"], peer_env)
+            made = [sorted(file.name for file in pathlib.Path(folder, side).iterdir()) for side in ("ours", "peer")]
+            if made[0] != made[1]:
+                sys.exit(f"{WHOLE}: {made[0]} here, {made[1]} in PyTorch")
+        pairs.append((mine, peer))
+    return pairs
+
+
 def compare(row, args, ours_env, peer_env):
     name, work, _, _ = row
+    python = os.environ.get("PYTHON", "python3")
+    if name == WHOLE:
+        return whole(args, ours_env, peer_env, python)
     words = work.split() + ["--threads", str(args.threads)]
     our_words = ["para" if word == "lora" else word for word in words]
     pairs = []
     for _ in range(args.pairs):
         mine = run([ROOT / "target/release/examples/measure", *our_words], ours_env)
-        peer = run([os.environ.get("PYTHON", "python3"), HERE / "torch_work.py", *words], peer_env)
+        peer = run([python, HERE / "torch_work.py", *words], peer_env)
         for key in ("parameters", "latent", "threads"):
             if mine[key] != peer[key]:
                 sys.exit(f"{name}: {key} differ: {mine[key]} here, {peer[key]} in PyTorch")

@@ -27,11 +27,6 @@ SDXL = dict(
     transformer_layers_per_block=(1, 2, 10), attention_head_dim=(5, 10, 20),
     addition_embed_type="text_time", addition_time_embed_dim=256, projection_class_embeddings_input_dim=2816,
 )
-# The paper's ExCA on diffusers' paths: all but cross-attention, of attentions, resnets and samplers.
-EXCA = re.compile(
-    r"^(down_blocks|mid_block|up_blocks)\..*?(\.attn1\.(to_q|to_k|to_v|to_out\.0)"
-    r"|resnets\.\d+\.(conv1|conv2|conv_shortcut|time_emb_proj)|(down|up)samplers\.0\.conv)$"
-)
 
 
 def arguments():
@@ -59,6 +54,8 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import torch  # noqa: E402: the variables above are read when it is imported
 from diffusers import DDIMScheduler, UNet2DConditionModel  # noqa: E402
+
+import sites  # noqa: E402
 
 torch.set_num_threads(args.threads)
 if args.verbose:
@@ -133,22 +130,10 @@ def ddim(model, latent):
     return once
 
 
-def rank_of(weight):
-    """Convolutions are capped at a fortieth of their rank, as in the paper's files."""
-    rows, columns = weight.shape[0], weight[0].numel()
-    return min(args.rank, min(rows, columns) // 40) if weight.dim() == 4 else min(args.rank, rows, columns)
-
-
-def sites(model):
-    """The modules that learn, with their ranks."""
-    found = {name: rank_of(module.weight) for name, module in model.named_modules() if EXCA.match(name)}
-    return {name: rank for name, rank in found.items() if rank > 0}
-
-
 def lora(model):
     from peft import LoraConfig
 
-    ranks = sites(model)
+    ranks = sites.ranks(model, args.rank)
     model.add_adapter(LoraConfig(
         r=args.rank, lora_alpha=args.rank, target_modules=list(ranks), init_lora_weights="gaussian",
         rank_pattern={name: rank for name, rank in ranks.items() if rank != args.rank},
@@ -161,7 +146,7 @@ def lora(model):
 def para(model):
     import para
 
-    layers = para.attach(model, sites(model), torch.Generator().manual_seed(1))
+    layers = para.attach(model, sites.ranks(model, args.rank), torch.Generator().manual_seed(1))
     return layers.parameters, layers.renew
 
 

@@ -130,6 +130,19 @@ impl ModelFolder {
         self.scheduler.clone()
     }
 
+    /// How many numbers its weights are.
+    ///
+    /// # Errors
+    /// Weights that are missing or cut.
+    pub fn count(&self) -> Result<usize> {
+        let encoders = match self.family {
+            Family::Sd15 => &["text_encoder"][..],
+            Family::Sdxl => &["text_encoder", "text_encoder_2"],
+        };
+        let parts = ["unet", "vae"].iter().chain(encoders);
+        parts.map(|part| Weights::count(self.path.join(part))).sum()
+    }
+
     /// Reads the UNet, with weights of type `dtype`: f32 on the CPU, or bf16, where normalisations and biases stay f32.
     ///
     /// # Errors

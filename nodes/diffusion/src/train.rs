@@ -12,13 +12,15 @@ mod optimizer;
 mod options;
 mod prepare;
 mod result;
+mod show;
 mod state;
 
 pub use data::{Batch, TrainData};
 pub use drive::drive;
-pub use memory::Estimate;
+pub use memory::{Estimate, sampling_bytes};
 pub use optimizer::AdamW;
 pub use options::{Checkpointing, Method, Options};
+pub use show::Show;
 
 use crate::adapter::names::UnetLayout;
 use crate::adapter::para;

@@ -9,7 +9,7 @@ use crate::ops;
 use crate::parts::Parts;
 use crate::unet::resnet::{Resnet, ResnetShape};
 use attention::PixelAttention;
-use sdk::candle_core::{DType, Tensor};
+use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -142,6 +142,7 @@ pub struct Vae {
     quant: Option<Layer>,
     post_quant: Option<Layer>,
     decoder: Decoder,
+    tensors: Vec<Tensor>,
 }
 
 impl Vae {
@@ -169,6 +170,7 @@ impl Vae {
                 .transpose()?,
             decoder: Decoder::new(&mut parts, &config)?,
             config,
+            tensors: tensors.values().cloned().collect(),
         };
         parts.finish("the autoencoder")?;
         Ok(made)
@@ -202,6 +204,30 @@ impl Vae {
             Some(conv) => self.decoder.forward(&conv.forward(&latent, &Hooks::none())?),
             None => self.decoder.forward(&latent),
         })
+    }
+
+    /// Its weights.
+    pub fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    /// What computes.
+    pub fn device(&self) -> Device {
+        self.tensors.first().map_or(Device::Cpu, |t| t.device().clone())
+    }
+
+    /// About how many bytes one picture of `height` × `width` pixels takes while it is encoded or decoded: four feature
+    /// maps of the widest block at full size, in f32.
+    pub fn working_bytes(&self, height: usize, width: usize) -> usize {
+        let channels = self
+            .config
+            .block_out_channels
+            .iter()
+            .take(2)
+            .max()
+            .copied()
+            .unwrap_or(0);
+        4 * 4 * channels * height * width
     }
 
     /// The configuration.

@@ -1,9 +1,11 @@
 //! What travels along the links of a diffusion graph. These types are shared by all node crates.
 
+mod colours;
 mod conditioning;
 mod latent;
 mod model;
 
+pub use colours::Colours;
 pub use conditioning::TextConditioning;
 pub use latent::Latent;
 pub use model::{Model, Text, VaeModel};

@@ -70,6 +70,29 @@ impl Weights {
         Ok(read)
     }
 
+    /// How many numbers are in the weights at `path`, from the headers of the files alone.
+    ///
+    /// # Errors
+    /// As [`Weights::open_as`], as far as headers tell.
+    pub fn count(path: impl AsRef<Path>) -> Result<usize> {
+        let path = weight_file(path.as_ref())?;
+        let files = match path.extension().is_some_and(|e| e == "json") {
+            true => shards(&path)?.into_keys().collect(),
+            false => vec![path],
+        };
+        let mut count = 0;
+        for file in files {
+            let mut open = File::open(&file).context(|| file.display())?;
+            let (_, header) = read_header(&file, &mut open)?;
+            let tensors = header.tensors();
+            count += tensors
+                .values()
+                .map(|t| t.shape.iter().product::<usize>())
+                .sum::<usize>();
+        }
+        Ok(count)
+    }
+
     /// The tensor `name`, which must have this shape.
     ///
     /// # Errors

@@ -67,13 +67,14 @@ fn model(
             help: "leave `precision` at auto (16-bit files are widened when they are read), or use bf16");
     }
     let folder = ModelFolder::open(&*path)?;
+    let _room = context.reserve(folder.count()? * dtype.size_in_bytes())?;
     let model = diffusion::value::Model::load(&folder, dtype, &device)?;
     context.check()?;
     // On the CPU only the UNet, which is nearly all of a model, takes bf16.
     let of_text = if device.is_cpu() { DType::F32 } else { dtype };
     let text = folder.text(of_text, &device)?;
-    let vae = folder.vae(&device)?;
-    Ok((model, Text::new(text), VaeModel(Arc::new(vae))))
+    let vae = Arc::new(folder.vae(&device)?);
+    Ok((model.with_colours(vae.clone()), Text::new(text), VaeModel(vae)))
 }
 
 fn open(device: Where) -> Result<Device> {

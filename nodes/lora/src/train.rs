@@ -4,7 +4,7 @@ use diffusion::adapter::Adapter;
 use diffusion::adapter::subset::RankRule;
 use diffusion::choice::{Checkpoint, GammaScope, Subset};
 use diffusion::ddim::Ddim;
-use diffusion::train::{Method, Options, TrainData, Trainer, drive};
+use diffusion::train::{Method, Options, Show, TrainData, Trainer, drive};
 use diffusion::value::{Model, Text, VaeModel};
 use sdk::prelude::*;
 
@@ -65,10 +65,12 @@ fn train(
     snr_gamma: Option<f64>,
     /// Steps between saved states that a stopped training goes on from; 0: only when stopped
     #[default(50)]
+    #[manner]
     checkpoint_every: usize,
     /// Memory against time, with the same result: block keeps only what lies between blocks and computes the rest
     /// twice (activation checkpointing); auto does so where none would keep more than 1 GiB
     #[default("auto")]
+    #[manner]
     checkpoint: Checkpoint,
 ) -> Result<(Adapter, Table)> {
     let data = TrainData::prepare(context, model, (text.encoders()?, &vae.0), images, &prompt, resolution)?;
@@ -89,7 +91,7 @@ fn train(
         warmup,
         snr_gamma,
         checkpointing: checkpoint.into(),
-        info: [("para.instance_prompt".to_owned(), prompt)].into(),
+        info: [("para.instance_prompt".to_owned(), prompt.clone())].into(),
         ..Options::lora()
     };
     let trainer = Trainer::new(
@@ -98,5 +100,12 @@ fn train(
         data,
         options,
     )?;
-    drive(context, trainer, checkpoint_every)
+    let show = Show {
+        model,
+        text: text.encoders()?,
+        vae: &vae.0,
+        prompt: &prompt,
+        seed,
+    };
+    drive(context, trainer, checkpoint_every, &show)
 }

@@ -4,8 +4,13 @@ use diffusion::ddim;
 use diffusion::layer::Hooks;
 use diffusion::noise::Generator;
 use diffusion::sampler::{self, Sampling};
+use diffusion::train;
 use diffusion::value::{Latent, Model, TextConditioning};
 use sdk::prelude::*;
+use std::time::{Duration, Instant};
+
+/// Previews come at most so often.
+const OFTEN: Duration = Duration::from_millis(250);
 
 /// Draws latents with DDIM (Song et al., 2021) and classifier-free guidance.
 ///
@@ -96,9 +101,23 @@ fn ddim(
         guidance,
         eta,
     };
+    let copies = if guidance > 1.0 { 2 * rows } else { rows };
+    let tokens = prompt.states.dim(1)?;
+    let _room = context.reserve(train::sampling_bytes(unet, copies, (height, width), tokens)?)?;
     context.progress(0, timesteps.len(), "");
+    let mut shown: Option<Instant> = None;
     let drawn = sampler::sample(&sampling, &latents, &mut generator, &mut |step| {
         context.progress(step.done, step.total, "");
+        if context.previews() && shown.is_none_or(|at| at.elapsed() >= OFTEN) {
+            shown = Some(Instant::now());
+            let picture = model
+                .colours
+                .as_ref()
+                .map(|colours| colours.picture(&step.clean.get(0)?));
+            if let Some(Ok(picture)) = picture {
+                context.preview(step.done, "", picture);
+            }
+        }
         context.check()
     })?;
     Ok(Latent(drawn))

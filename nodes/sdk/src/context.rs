@@ -1,6 +1,8 @@
 //! What a running node may ask of the engine and tell the user.
 
-use crate::{Error, Result};
+use crate::{Error, Image, Result};
+use serde_json::Value as Json;
+use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +38,39 @@ pub enum Event {
     },
     /// A line of text.
     Log(Level, String),
+    /// A picture of what the node is at.
+    Preview {
+        /// The step it belongs to, from 1.
+        step: u64,
+        /// A few words, or nothing.
+        note: String,
+        /// The picture.
+        image: Image,
+    },
+}
+
+/// What the user may ask of a training while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// Draw a picture with what is learnt so far, and show it.
+    SampleNow,
+    /// Write a checkpoint.
+    BackUpNow,
+    /// End here, with what is learnt so far as the result.
+    StopAndKeep,
+}
+
+/// Memory that was promised; given back when dropped.
+#[must_use = "the promise ends when this is dropped"]
+pub struct Room {
+    _held: Box<dyn Any + Send>,
+}
+
+impl Room {
+    /// A promise that ends when `held` is dropped.
+    pub fn new(held: impl Any + Send) -> Self {
+        Self { _held: Box::new(held) }
+    }
 }
 
 /// The engine's side of a [`Context`].
@@ -51,6 +86,26 @@ pub trait Host: Send + Sync {
     /// Why these bytes may not be written to a file: somebody else's file is there, or another node of this run
     /// writes it.
     fn refuses(&self, file: &Path, bytes: &[u8]) -> Option<String>;
+    /// Whether somebody looks at previews.
+    fn previews(&self) -> bool {
+        false
+    }
+    /// What the user asked for since the last call; the first call says that the node listens.
+    fn live(&self) -> Vec<Live> {
+        Vec::new()
+    }
+    /// Waits until there is room for so many bytes beside what is in memory.
+    ///
+    /// # Errors
+    /// When the user asked to stop meanwhile.
+    fn reserve(&self, bytes: u64) -> Result<Room> {
+        let _ = bytes;
+        Ok(Room::new(()))
+    }
+    /// The result is not that of the node's own parameters, but that with `param` set to `value`.
+    fn stands_for(&self, param: &str, value: Json) {
+        let _ = (param, value);
+    }
 }
 
 /// Handed to every node.
@@ -113,6 +168,41 @@ impl Context {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether somebody looks at previews; only then are they worth the work.
+    pub fn previews(&self) -> bool {
+        self.host.previews()
+    }
+
+    /// Shows a picture of what the node is at, at a step from 1.
+    pub fn preview(&self, step: usize, note: impl Into<String>, image: Image) {
+        self.host.event(Event::Preview {
+            step: step as u64,
+            note: note.into(),
+            image,
+        });
+    }
+
+    /// What the user asked for since the last call. A node that trains calls it before its first step, which says
+    /// that it listens, and after every step.
+    pub fn live(&self) -> Vec<Live> {
+        self.host.live()
+    }
+
+    /// Waits until there is room for so many bytes beside the models and steps that are in memory; what is promised
+    /// is given back when the result is dropped. A step that alone needs more than there is goes on all the same.
+    ///
+    /// # Errors
+    /// [`Error::cancelled`] when the user asked to stop meanwhile.
+    pub fn reserve(&self, bytes: usize) -> Result<Room> {
+        self.host.reserve(bytes as u64)
+    }
+
+    /// Says that the result is not that of the node's own parameters, but the one that `param` set to `value` gives
+    /// (a training that was ended early: `steps`). It is passed on, and kept for a run with that value.
+    pub fn stands_for(&self, param: &str, value: impl Into<Json>) {
+        self.host.stands_for(param, value.into());
     }
 
     /// A folder that belongs to this very step and outlives a killed run; for checkpoints. None in tests.

@@ -29,12 +29,12 @@ pub mod process;
 mod values;
 
 pub use candle_core;
-pub use context::{Context, Detached, Event, Host, Level};
+pub use context::{Context, Detached, Event, Host, Level, Live, Room};
 pub use error::{Error, Result, ResultExt};
 pub use image;
 pub use node::{Inputs, Node, NodeDef, NodeSpec, Outputs, Registrar};
 pub use param::{InputPath, OutputPath, Param, Params};
-pub use port::{Port, PortInfo, Value};
+pub use port::{Held, Port, PortInfo, Value};
 pub use sdk_macros::node;
 pub use serde;
 pub use serde_json;

@@ -1,7 +1,7 @@
 //! Typed values on the links of a graph.
 
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{Tensor, TensorId};
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -24,10 +24,25 @@ pub trait Port: Any + Send + Sync + Sized {
     /// When the bytes are damaged or of another type.
     fn decode(bytes: &[u8]) -> Result<Self>;
 
-    /// About how many bytes of memory the value holds.
+    /// About how many bytes of memory the value holds, beside [`tensors`](Self::tensors).
     fn size(&self) -> usize {
         size_of::<Self>()
     }
+
+    /// The tensors it holds. Those that several values share (a model and the same model with an adapter) are counted
+    /// once.
+    fn tensors(&self) -> Vec<&Tensor> {
+        Vec::new()
+    }
+}
+
+/// A tensor that a value holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Held {
+    /// Which one.
+    pub id: TensorId,
+    /// Its bytes.
+    pub bytes: usize,
 }
 
 type Shared = Arc<dyn Any + Send + Sync>;
@@ -41,6 +56,7 @@ pub struct PortInfo {
     decode: fn(&[u8]) -> Result<Shared>,
     encode: fn(&(dyn Any + Send + Sync)) -> Result<Option<Vec<u8>>>,
     size: fn(&(dyn Any + Send + Sync)) -> usize,
+    held: fn(&(dyn Any + Send + Sync)) -> Vec<Held>,
 }
 
 impl PortInfo {
@@ -52,6 +68,7 @@ impl PortInfo {
             decode: |bytes| Ok(Arc::new(T::decode(bytes)?)),
             encode: |any| any.downcast_ref::<T>().map_or(Ok(None), T::encode),
             size: |any| any.downcast_ref::<T>().map_or(0, T::size),
+            held: |any| any.downcast_ref::<T>().map_or_else(Vec::new, held),
         }
     }
 
@@ -84,6 +101,16 @@ impl PortInfo {
             info: self,
         })
     }
+}
+
+fn held<T: Port>(value: &T) -> Vec<Held> {
+    let tensors = value.tensors().into_iter();
+    tensors
+        .map(|tensor| Held {
+            id: tensor.id(),
+            bytes: tensor.elem_count() * tensor.dtype().size_in_bytes(),
+        })
+        .collect()
 }
 
 /// A value on a link: immutable, cheap to clone.
@@ -140,9 +167,19 @@ impl Value {
         (self.info.encode)(&*self.data)
     }
 
-    /// About how many bytes of memory it holds.
+    /// Whether somebody else holds it too.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.data) > 1
+    }
+
+    /// About how many bytes of memory it holds, beside its tensors.
     pub fn size(&self) -> usize {
         (self.info.size)(&*self.data)
+    }
+
+    /// The tensors it holds.
+    pub fn held(&self) -> Vec<Held> {
+        (self.info.held)(&*self.data)
     }
 }
 
@@ -186,8 +223,8 @@ impl Port for Tensor {
             .remove("tensor")
             .ok_or_else(|| Error::msg("no tensor named `tensor` in the stored value"))
     }
-    fn size(&self) -> usize {
-        self.elem_count() * self.dtype().size_in_bytes()
+    fn tensors(&self) -> Vec<&Tensor> {
+        vec![self]
     }
 }
 

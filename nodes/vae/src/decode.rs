@@ -15,6 +15,9 @@ fn decode(
 ) -> Result<Images> {
     let vae = &vae.0;
     let total = latent.0.dim(0)?;
+    let (_, _, height, width) = latent.0.dims4()?;
+    let factor = vae.config().factor();
+    let _room = context.reserve(vae.working_bytes(height * factor, width * factor))?;
     let mut images = Images::default();
     for index in 0..total {
         context.check()?;

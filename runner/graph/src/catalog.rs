@@ -97,9 +97,16 @@ pub struct Param {
     /// Greatest value of a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
+    /// Whether it changes only how the work is done, never the result: such a parameter is no part of the step's key.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub manner: bool,
     /// One line for people.
     #[serde(default)]
     pub doc: String,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Keeps `"default": null` apart from no default.

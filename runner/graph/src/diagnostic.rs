@@ -48,6 +48,18 @@ pub struct Diagnostic {
     /// How to fix it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// A change of the text that mends it, where there is one to propose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<Fix>,
+}
+
+/// A change of the text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fix {
+    /// Bytes to replace.
+    pub span: Range<usize>,
+    /// What to put there.
+    pub text: String,
 }
 
 impl Diagnostic {
@@ -107,6 +119,8 @@ pub(crate) struct Finding {
     expected: Option<String>,
     found: Option<String>,
     help: Option<String>,
+    /// What to put in place of the marked bytes.
+    fix: Option<String>,
 }
 
 impl Finding {
@@ -121,6 +135,7 @@ impl Finding {
             expected: None,
             found: None,
             help: None,
+            fix: None,
         }
     }
 
@@ -173,6 +188,12 @@ impl Finding {
         Self { help, ..self }
     }
 
+    /// A JSON value, or a key, to put in place of the one at fault.
+    pub(crate) fn fix(self, value: Option<impl Into<serde_json::Value>>) -> Self {
+        let fix = value.map(|value| value.into().to_string());
+        Self { fix, ..self }
+    }
+
     /// The message with its fix, for edits, which have no place in a text.
     pub(crate) fn into_parts(self) -> (String, Option<String>) {
         (self.message, self.help)
@@ -185,6 +206,12 @@ impl Finding {
             .clone()
             .unwrap_or_else(|| place(spans, &self.pointer, self.mark));
         let (line, column) = lines.position(spans.text(), span.start);
+        // Only what really stands there can be replaced.
+        let there = || spans.nearest(&self.pointer).1 && !span.is_empty();
+        let fix = self.fix.filter(|_| there()).map(|text| Fix {
+            span: span.clone(),
+            text,
+        });
         Diagnostic {
             severity: self.code.severity,
             code: self.code.id,
@@ -196,6 +223,7 @@ impl Finding {
             expected: self.expected,
             found: self.found,
             help: self.help,
+            fix,
         }
     }
 }

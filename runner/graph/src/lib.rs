@@ -34,7 +34,7 @@ mod suggest;
 pub use catalog::Catalog;
 pub use check::{Checked, CheckedInput, CheckedNode, Source, check, check_with};
 pub use codes::Code;
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Fix, Severity};
 pub use document::{Document, Link, Links, Node, TypeRef};
 pub use edit::EditError;
 pub use migrate::Migrations;

@@ -17,7 +17,7 @@ impl Document {
         if let Some(node) = self.nodes.get(id) {
             return Ok(node);
         }
-        let help = Suggest::default().or_list(id, "its nodes are", self.nodes.keys().map(String::as_str));
+        let (help, _) = Suggest::default().or_list(id, "its nodes are", self.nodes.keys().map(String::as_str));
         Err(EditError {
             message: format!("the graph has no node `{}`", shorten(id)),
             help,

@@ -48,18 +48,18 @@ impl Suggest {
         best.map(|(_, name)| name)
     }
 
-    /// `did you mean …?`, or the names there are.
+    /// `did you mean …?` with the name meant, or the names there are.
     pub(crate) fn or_list<'a>(
         &self,
         wanted: &str,
         what: &str,
         names: impl Iterator<Item = &'a str> + Clone,
-    ) -> Option<String> {
+    ) -> (Option<String>, Option<&'a str>) {
         if let Some(name) = self.nearest(wanted, names.clone()) {
-            return Some(format!("did you mean `{name}`?"));
+            return (Some(format!("did you mean `{name}`?")), Some(name));
         }
         let listed = list(names);
-        (!listed.is_empty()).then(|| format!("{what}: {listed}"))
+        ((!listed.is_empty()).then(|| format!("{what}: {listed}")), None)
     }
 }
 

@@ -51,7 +51,8 @@ pub enum Ask {
         #[serde(default)]
         now: bool,
     },
-    /// Do something in the middle of a training. Answered by `noted` with the nodes that heard it, once they did it.
+    /// Do something in the middle of a training. Answered by `noted` with the nodes that hear it; they do it after their
+    /// current step.
     Live {
         /// The run, by the `id` of its request; none: the one that goes on.
         #[serde(default)]

@@ -77,11 +77,7 @@ fn run_node(global: &Global, ty: &str, params: serde_json::Value) -> Result<Tabl
     let folder = std::env::current_dir().map_err(|e| Failure::system(e.to_string()))?;
     let steps = Steps::new(&session, &checked, &folder, &[], false)?;
     let failures = Arc::new(Failures::default());
-    let control = Control {
-        cancel: Arc::default(),
-        sink: failures.clone(),
-        patient: Arc::default(),
-    };
+    let control = Control::new(failures.clone());
     execute(&steps, &Provenance::new(&text, Path::new(&folder)), &control)?;
     if let Some(failure) = failures.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
         return Err(failure);

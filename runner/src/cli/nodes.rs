@@ -124,8 +124,10 @@ fn parameter(param: &Param) -> String {
         (None, Some(max)) => format!(" to {max}"),
         (None, None) => String::new(),
     };
+    // Whoever changes it gets the same result, from the store.
+    let manner = if param.manner { ", for the same result" } else { "" };
     match &param.default {
-        Some(default) => format!("{}: {ty}{range} = {default}", param.name),
-        None => format!("{}: {ty}{range}, required", param.name),
+        Some(default) => format!("{}: {ty}{range} = {default}{manner}", param.name),
+        None => format!("{}: {ty}{range}, required{manner}", param.name),
     }
 }

@@ -4,6 +4,7 @@ use super::report;
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Registry;
 use crate::provenance;
+use crate::source::Source;
 use graph::catalog::Catalog;
 use graph::{Checked, Document};
 use std::fs;
@@ -48,7 +49,7 @@ impl Opened {
         }
         let bytes = fs::read(path).map_err(|e| unreadable(e.to_string()))?;
         let absolute_path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let mut folder = absolute_path.parent().unwrap_or(Path::new("/")).to_owned();
+        let folder = absolute_path.parent().unwrap_or(Path::new("/"));
         let is_picture = bytes.starts_with(b"\x89PNG");
         let text = if is_picture {
             let help = "a picture that para saved has its graph in it unless another program removed it";
@@ -62,26 +63,7 @@ impl Opened {
                 .help("a graph is a JSON file; a picture made by one works too")
             })?
         };
-        let (mut document, _) = graph::parse(&text);
-        if let Some(home) = document
-            .top("made")
-            .and_then(|made| provenance::graph_folder(made, &folder))
-        {
-            folder = home;
-        }
-        for assignment in set {
-            let (target, value) = assignment.split_once('=').ok_or_else(|| {
-                Failure::user(format!("--set {assignment}: expected node.param=value"))
-                    .help("for example --set bear.rank=4")
-            })?;
-            document.set(target, value, catalog).map_err(|e| {
-                let failure = Failure::user(format!("--set {assignment}: {}", e.message));
-                match e.help {
-                    Some(help) => failure.help(help),
-                    None => failure,
-                }
-            })?;
-        }
+        let Source { folder, document } = Source::new(&text, folder, set, catalog)?;
         Ok(Self { name, folder, document })
     }
 

@@ -11,9 +11,7 @@ use protocol::{Event, Level};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 /// Arguments of `para run`.
 #[derive(clap::Args)]
@@ -40,11 +38,7 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let checked = opened.check(&session.registry)?;
     let steps = Steps::new(&session, &checked, &opened.folder, &arguments.target, arguments.fresh)?;
     let provenance = Provenance::new(&opened.text(), &opened.folder);
-    let control = Control {
-        cancel: Arc::default(),
-        sink: watch::sink(arguments.events),
-        patient: Arc::default(),
-    };
+    let control = Control::new(watch::sink(arguments.events));
     stop_on_signals(&control)?;
     let summary = execute(&steps, &provenance, &control)?;
     session.contents.save();
@@ -65,37 +59,29 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     Ok(())
 }
 
-/// How long nodes without checkpoints may take to notice that they should stop.
-const GRACE: Duration = Duration::from_millis(900);
-
 /// The first Ctrl-C asks the nodes to stop at their next step. Trainings are waited for, since they write a
 /// checkpoint then; anything else has nothing to lose and ends with the process after a moment. The second Ctrl-C
 /// ends the process at once.
 fn stop_on_signals(control: &Control) -> Result<()> {
-    let Control { cancel, sink, patient } = control;
-    let (cancel, sink, patient) = (cancel.clone(), sink.clone(), patient.clone());
+    let control = control.clone();
     let mut signals =
         Signals::new([SIGINT, SIGTERM]).map_err(|e| Failure::system(format!("cannot watch for Ctrl-C: {e}")))?;
     let exit = || std::process::exit(i32::from(Kind::Cancelled.exit_code()));
     std::thread::spawn(move || {
         for _ in signals.forever() {
-            if cancel.swap(true, Ordering::Relaxed) {
+            if control.cancel.swap(true, Ordering::Relaxed) {
                 exit();
             }
             let text = "stopping at the next step; what is finished is kept (Ctrl-C again: at once)".into();
-            sink.event(Event::Log {
+            control.sink.event(Event::Log {
                 node: None,
                 level: Level::Warning,
                 text,
             });
-            let patient = patient.clone();
+            let control = control.clone();
             std::thread::spawn(move || {
-                std::thread::sleep(GRACE);
-                while patient.load(Ordering::Relaxed) > 0 {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-                // The run itself ends earlier when all its nodes noticed.
-                std::thread::sleep(GRACE / 10);
+                // The run itself ends the process earlier when all its nodes noticed.
+                control.linger(|| false);
                 exit();
             });
         }

@@ -4,6 +4,7 @@ use super::{Run, Standing};
 use crate::store::Record;
 use graph::catalog::NodeKind;
 use protocol::Event;
+use serde_json::Value as Json;
 use std::sync::PoisonError;
 
 impl Run<'_> {
@@ -66,9 +67,30 @@ impl Run<'_> {
         sources.dedup();
         for source in sources {
             self.uses[source] = self.uses[source].saturating_sub(1);
-            if self.uses[source] == 0 {
-                self.values[source] = None;
+            if self.uses[source] == 0 && self.values[source].take().is_some() {
+                self.forget_model(source);
             }
+        }
+    }
+
+    /// Nobody in this run needs a model any more.
+    pub(super) fn forget_model(&self, index: usize) {
+        if self.steps.kind(index) == NodeKind::Lazy
+            && let Some(key) = &self.keys[index]
+        {
+            self.steps.session.memory.release(key);
+        }
+    }
+
+    /// A node was ended early: its result is that of another value of a parameter, and is kept under that.
+    pub(super) fn remember_elsewhere(&self, index: usize, param: String, value: Json, record: &Record) {
+        let Some(step) = self.steps.step(index) else { return };
+        let mut params = step.params.clone();
+        params.insert(param, value);
+        let content = |node: usize, output: usize| self.contents[node].get(output).cloned();
+        if let Some(key) = self.steps.key_with(index, &params, content) {
+            // Losing it costs time only.
+            let _ = self.steps.session.store.remember(&key, record, true);
         }
     }
 

@@ -1,6 +1,7 @@
 //! One execution of one node: inputs from memory or the store, the node's code, outputs into the store.
 
-use super::Sink;
+use super::Control;
+use super::host::NodeHost;
 use crate::failure::{Failure, Kind};
 use crate::host::Loaded;
 use crate::panic;
@@ -9,13 +10,12 @@ use crate::store::{Output, Record};
 use crate::{key, provenance};
 use graph::catalog::NodeKind;
 use protocol::Event;
-use sdk::{Context, Files, Host, Inputs, Value};
+use sdk::{Context, Files, Inputs, Value};
+use serde_json::Value as Json;
 use std::collections::HashMap;
-use std::fs;
-use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,9 +36,7 @@ pub(super) struct Task<'a> {
     pub(super) key: String,
     pub(super) inputs: Vec<(&'a str, Vec<Given<'a>>)>,
     pub(super) steps: &'a Steps<'a>,
-    pub(super) cancel: Arc<AtomicBool>,
-    pub(super) sink: Arc<dyn Sink>,
-    pub(super) patient: Arc<AtomicUsize>,
+    pub(super) control: &'a Control,
     pub(super) claims: Arc<Mutex<HashMap<PathBuf, String>>>,
     pub(super) provenance: provenance::Made,
 }
@@ -54,6 +52,8 @@ pub(super) struct Done {
     pub(super) values: Option<Vec<Value>>,
     pub(super) executed: bool,
     pub(super) record: Record,
+    /// The node was ended early: its result is that of another value of a parameter.
+    pub(super) stands_for: Option<(String, Json)>,
 }
 
 pub(super) enum TaskError {
@@ -97,7 +97,7 @@ impl Task<'_> {
         let started = Instant::now();
         let index = self.index;
         // A task that was queued when the user stopped the run does not begin.
-        let result = if self.cancel.load(Ordering::Relaxed) {
+        let result = if self.control.cancel.load(Ordering::Relaxed) {
             Err(TaskError::Cancelled)
         } else {
             self.perform()
@@ -109,37 +109,82 @@ impl Task<'_> {
         }
     }
 
-    fn perform(self) -> Result<Done, TaskError> {
+    fn perform(&self) -> Result<Done, TaskError> {
+        let session = self.steps.session;
         if self.step.implementation.ty.kind == NodeKind::Lazy {
-            return self.execute();
+            let mut record = None;
+            let values = session.memory.model(
+                &self.key,
+                || self.wait(),
+                || {
+                    let done = self.execute()?;
+                    record = Some(done.record);
+                    done.values.ok_or(TaskError::Cancelled)
+                },
+            )?;
+            return Ok(Done {
+                record: record.unwrap_or_else(|| self.model_record()),
+                values: Some(values),
+                executed: true,
+                stands_for: None,
+            });
         }
         // Another process may be at the same step, or another node of this graph with the same work.
-        let _lock = self.steps.session.store.lock(&self.key, || self.wait())?;
+        let mut told = false;
+        let _lock = session.store.lock(&self.key, || {
+            self.say_waiting(&mut told, "another run is at this step");
+            self.wait()
+        })?;
         if let State::Hit(record) = self.steps.look_up(self.index, &self.key) {
             return Ok(Done {
                 values: None,
                 executed: false,
                 record,
+                stands_for: None,
             });
         }
         let ty = self.step.implementation.ty.name.clone();
-        self.sink.event(Event::Started {
+        self.control.sink.event(Event::Started {
             node: self.id.to_owned(),
             ty,
         });
         self.execute()
     }
 
+    fn say_waiting(&self, told: &mut bool, why: &str) {
+        if !std::mem::replace(told, true) {
+            self.control.sink.event(Event::Waiting {
+                node: self.id.to_owned(),
+                why: why.to_owned(),
+            });
+        }
+    }
+
+    /// What is known of a model that somebody else made.
+    fn model_record(&self) -> Record {
+        let ty = &self.step.implementation.ty;
+        let output = |port: &graph::catalog::Output| Output {
+            port: port.name.clone(),
+            ty: port.ty.clone(),
+            content: key::memory_output(&self.key, &port.name),
+            size: None,
+        };
+        Record {
+            ty: ty.name.clone(),
+            outputs: ty.outputs.iter().map(output).collect(),
+        }
+    }
+
     fn wait(&self) -> Result<(), TaskError> {
         std::thread::sleep(Duration::from_millis(20));
-        if self.cancel.load(Ordering::Relaxed) {
+        if self.control.cancel.load(Ordering::Relaxed) {
             Err(TaskError::Cancelled)
         } else {
             Ok(())
         }
     }
 
-    fn execute(self) -> Result<Done, TaskError> {
+    fn execute(&self) -> Result<Done, TaskError> {
         let session = self.steps.session;
         let code = session.registry.load(&self.step.implementation, &session.store)?;
         let mut inputs = Inputs::default();
@@ -151,14 +196,20 @@ impl Task<'_> {
             node: self.id.to_owned(),
             key: self.key.clone(),
             store: session.store.clone(),
-            cancel: self.cancel.clone(),
-            sink: self.sink.clone(),
-            patient: self.patient.clone(),
+            cancel: self.control.cancel.clone(),
+            sink: self.control.sink.clone(),
+            patient: self.control.patient.clone(),
+            desk: self.control.desk.clone(),
+            previews: self.control.previews,
+            memory: session.memory.clone(),
+            owner: session.memory.owner(),
             waits: AtomicBool::new(false),
+            listens: AtomicBool::new(false),
             claims: self.claims.clone(),
             provenance: self.provenance.clone(),
+            stands_for: Mutex::default(),
         });
-        let context = Context::new(host);
+        let context = Context::new(host.clone());
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let mut node = code.make();
             node.run(&context, &inputs, &self.step.params)
@@ -176,7 +227,8 @@ impl Task<'_> {
             }
         };
         self.check_files()?;
-        self.keep(&code, values)
+        let stands_for = host.stands_for.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.keep(&code, values, stands_for)
     }
 
     /// The result goes under a key that says what was in the files when the run began; it must still be so.
@@ -244,7 +296,7 @@ impl Task<'_> {
     }
 
     /// Writes the outputs to the store, then the record that says so.
-    fn keep(&self, code: &Loaded, values: Vec<Value>) -> Result<Done, TaskError> {
+    fn keep(&self, code: &Loaded, values: Vec<Value>, stands_for: Option<(String, Json)>) -> Result<Done, TaskError> {
         let store = &self.steps.session.store;
         let ty = &self.step.implementation.ty;
         let lazy = ty.kind == NodeKind::Lazy;
@@ -278,7 +330,7 @@ impl Task<'_> {
         if lazy {
             // Only saves trying the model again; a store that cannot be written shows itself at the next step.
             let _ = store.remember(&self.key, &record, false);
-        } else if all_stored {
+        } else if all_stored && stands_for.is_none() {
             for entry in values
                 .iter()
                 .filter_map(|value| value.get::<Files>().ok())
@@ -288,134 +340,18 @@ impl Task<'_> {
             }
             store.remember(&self.key, &record, true).map_err(elsewhere)?;
         }
-        store.drop_scratch(&self.key);
+        if stands_for.is_none() {
+            store.drop_scratch(&self.key);
+        }
         Ok(Done {
             values: Some(values),
             executed: true,
             record,
+            stands_for,
         })
     }
 }
 
 fn elsewhere(failure: Failure) -> Failure {
     failure.help("make room on the disk, or name another folder with --store or PARA_STORE")
-}
-
-/// The engine as one running node sees it.
-struct NodeHost {
-    node: String,
-    key: String,
-    store: crate::store::Store,
-    cancel: Arc<AtomicBool>,
-    sink: Arc<dyn Sink>,
-    patient: Arc<AtomicUsize>,
-    waits: AtomicBool,
-    claims: Arc<Mutex<HashMap<PathBuf, String>>>,
-    provenance: provenance::Made,
-}
-
-impl Drop for NodeHost {
-    fn drop(&mut self) {
-        if self.waits.load(Ordering::Relaxed) {
-            self.patient.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl NodeHost {
-    /// A file that we wrote and somebody changed is moved aside rather than lost.
-    fn set_aside(&self, file: &Path) -> Result<(), String> {
-        let name = |n: usize| {
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-            let extension = file
-                .extension()
-                .map(|e| format!(".{}", e.to_string_lossy()))
-                .unwrap_or_default();
-            file.with_file_name(format!("{stem}.kept-{n}{extension}"))
-        };
-        let free = (1..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0));
-        fs::rename(file, &free)
-            .map_err(|e| format!("was changed since para wrote it and cannot be moved aside: {e}"))?;
-        self.sink.event(Event::Log {
-            node: Some(self.node.clone()),
-            level: protocol::Level::Warning,
-            text: format!(
-                "{} was changed since para wrote it; kept as {}",
-                file.display(),
-                free.display()
-            ),
-        });
-        Ok(())
-    }
-}
-
-impl Host for NodeHost {
-    fn event(&self, event: sdk::Event) {
-        let node = self.node.clone();
-        self.sink.event(match event {
-            sdk::Event::Progress { done, total, note } => Event::Progress {
-                node,
-                done,
-                total,
-                note,
-            },
-            sdk::Event::Metric { name, step, value } => Event::Metric {
-                node,
-                name,
-                step,
-                value: value.is_finite().then_some(value),
-            },
-            sdk::Event::Log(level, text) => {
-                let level = match level {
-                    sdk::Level::Info => protocol::Level::Info,
-                    sdk::Level::Warning => protocol::Level::Warning,
-                };
-                Event::Log {
-                    node: Some(node),
-                    level,
-                    text,
-                }
-            }
-        });
-    }
-
-    fn cancelled(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
-    }
-
-    fn scratch(&self) -> Option<PathBuf> {
-        if !self.waits.swap(true, Ordering::Relaxed) {
-            self.patient.fetch_add(1, Ordering::Relaxed);
-        }
-        Some(self.store.scratch(&self.key))
-    }
-
-    fn provenance(&self, folder: &Path) -> Option<String> {
-        Some(self.provenance.text(folder))
-    }
-
-    fn refuses(&self, file: &Path, bytes: &[u8]) -> Option<String> {
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        {
-            let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-            let claimant = claims.entry(file.clone()).or_insert_with(|| self.node.clone());
-            if *claimant != self.node {
-                return Some(format!("is also written by node `{claimant}` of this graph"));
-            }
-        }
-        match (fs::read(&file), self.store.wrote(&file)) {
-            // What stands in the way of the folder is told when the file is written.
-            (Err(error), _) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-            (Err(error), _) => return Some(format!("cannot be replaced: {error}")),
-            (Ok(found), Some(written)) if blake3::hash(&found).to_hex().as_str() == written => {}
-            (Ok(found), _) if found == bytes || provenance::is_ours(&found) => {}
-            (Ok(_), Some(_)) => {
-                if let Err(reason) = self.set_aside(&file) {
-                    return Some(reason);
-                }
-            }
-            (Ok(_), None) => return Some("exists and was not written by para".into()),
-        }
-        self.store.mark_written(&file, "").err().map(|failure| failure.message)
-    }
 }

@@ -1,11 +1,13 @@
 //! Runs a training as a node does: with progress, checkpoints, and resuming what was interrupted.
 
 use super::memory::Resident;
+use super::show::{Pace, Show};
 use super::{Control, Trainer};
 use crate::adapter::Adapter;
-use sdk::{Cell, Context, Error, Result, ResultExt, Table, atomic};
+use sdk::{Cell, Context, Error, Live, Result, ResultExt, Table, atomic};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Checkpoints kept of one training: the newest, and the one before in case it is damaged.
 const KEPT: usize = 2;
@@ -18,9 +20,17 @@ const WINDOW: usize = 20;
 /// Writes a checkpoint every `checkpoint_every` steps (0: only when stopped) into the step's scratch folder.
 /// The table holds the loss of each step. The log says how much memory the training is thought to need, and what it took.
 ///
+/// While it goes on, the user may ask for a sample, a checkpoint, or an early end whose result is that of a training
+/// with so many steps. When somebody looks, samples are drawn unasked after checkpoints, in a small share of the time.
+///
 /// # Errors
 /// Losses that are not finite, a full disk, and cancellation.
-pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -> Result<(Adapter, Table)> {
+pub fn drive(
+    context: &Context,
+    mut trainer: Trainer,
+    checkpoint_every: usize,
+    show: &Show<'_>,
+) -> Result<(Adapter, Table)> {
     let folder = context.scratch();
     if let Some(folder) = &folder {
         resume(context, folder, &mut trainer);
@@ -28,6 +38,7 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
     let estimate = trainer.memory_estimate()?;
     let how = if trainer.recomputes() { "computed twice" } else { "kept" };
     context.info(format!("memory {estimate}; activations are {how}"));
+    let _room = context.reserve(estimate.working())?;
     let before = Resident::read();
     let total = trainer.options().steps;
     let ranks: Vec<usize> = trainer.modules().map(|(_, rank)| rank).collect();
@@ -39,23 +50,56 @@ pub fn drive(context: &Context, mut trainer: Trainer, checkpoint_every: usize) -
     };
     context.info(format!("{} modules learn with {ranks_text}", ranks.len()));
     context.progress(trainer.step_count(), total, "");
-    let mut stopped = false;
+    // Asked for before the first step: nothing yet, but it says that this node listens.
+    let mut asked = context.live();
+    let (mut stopped, mut kept) = (false, false);
+    let mut pace = Pace::new();
     trainer.run(|trainer, progress| {
         let recent = &trainer.losses()[trainer.losses().len().saturating_sub(WINDOW)..];
         let mean = recent.iter().sum::<f64>() / recent.len() as f64;
         context.metric("loss", progress.step, progress.loss);
         context.progress(progress.step, total, format!("loss {mean:.4}"));
-        stopped = context.cancelled() && progress.step < total;
-        let due = checkpoint_every > 0 && progress.step % checkpoint_every == 0 && progress.step < total;
-        if let (true, Some(folder)) = (stopped || due, &folder)
-            && let Err(error) = save(folder, trainer)
-        {
-            context.warn(format!("{error}; the training goes on without this checkpoint"));
+        asked.extend(context.live());
+        let is_asked = |what: Live| asked.contains(&what);
+        let more = progress.step < total;
+        kept = more && is_asked(Live::StopAndKeep);
+        stopped = more && !kept && context.cancelled();
+        let due = more && checkpoint_every > 0 && progress.step % checkpoint_every == 0;
+        let backup = is_asked(Live::BackUpNow);
+        if let (true, Some(folder)) = (stopped || kept || due || backup, &folder) {
+            match save(folder, trainer) {
+                Ok(file) if backup => context.info(format!("backed up at step {}: {}", progress.step, file.display())),
+                Ok(_) => {}
+                Err(error) => context.warn(format!("{error}; the training goes on without this checkpoint")),
+            }
         }
-        Ok(if stopped { Control::Stop } else { Control::Continue })
+        let unasked = due && context.previews() && pace.is_due();
+        if !stopped && (unasked || is_asked(Live::SampleNow)) {
+            let begun = Instant::now();
+            match trainer.adapter().and_then(|adapter| show.draw(context, adapter)) {
+                Ok(image) => context.preview(progress.step, show.prompt, image),
+                // Asked to stop in the middle of a sample: the next step sees it.
+                Err(error) if error.is_cancelled() => {}
+                Err(error) => context.warn(format!("no sample: {error}")),
+            }
+            pace.drawn(begun);
+        }
+        asked.clear();
+        Ok(if stopped || kept {
+            Control::Stop
+        } else {
+            Control::Continue
+        })
     })?;
     if stopped {
         return Err(Error::cancelled());
+    }
+    if kept {
+        let step = trainer.step_count();
+        context.stands_for("steps", step);
+        context.warn(format!(
+            "ended at step {step} of {total} as asked: this is the result of `steps` {step}; the next run with {total} goes on from here"
+        ));
     }
     if let (Some(before), Some(after)) = (before, Resident::read()) {
         context.info(before.compare(after, &estimate));
@@ -77,7 +121,7 @@ fn checkpoints(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn save(folder: &Path, trainer: &Trainer) -> Result<()> {
+fn save(folder: &Path, trainer: &Trainer) -> Result<PathBuf> {
     let file = folder.join(format!("{:09}.checkpoint", trainer.step_count()));
     atomic::write(&file, &trainer.state_bytes()?).context(|| "checkpoint")?;
     let files = checkpoints(folder);
@@ -85,7 +129,7 @@ fn save(folder: &Path, trainer: &Trainer) -> Result<()> {
         // An old checkpoint that stays costs space, nothing else.
         let _ = fs::remove_file(old);
     }
-    Ok(())
+    Ok(file)
 }
 
 fn resume(context: &Context, folder: &Path, trainer: &mut Trainer) {

@@ -3,7 +3,7 @@
 use super::{Checkpointing, Method, Trainer};
 use crate::adapter::para;
 use crate::kernels::packed::Packed;
-use crate::unet::{Ledger, SOURCES};
+use crate::unet::{Ledger, SOURCES, Unet};
 use sdk::candle_core::DType;
 use sdk::{Result, bail};
 use std::collections::HashMap;
@@ -76,6 +76,27 @@ struct Sized<'a> {
     kept: usize,
     largest: usize,
     tracked: bool,
+}
+
+/// Bytes that one denoising step takes beside the model, for so many rows (twice the pictures under guidance): the
+/// outputs between segments, which the way up reads again, and [`GRADIENTS`] tensors of the largest size within one.
+///
+/// # Errors
+/// A model whose ways down and up do not fit.
+pub fn sampling_bytes(unet: &Unet, rows: usize, (height, width): (usize, usize), tokens: usize) -> Result<usize> {
+    let dtype = unet.dtype();
+    let mut ledger = Ledger {
+        rank: &|_| 0,
+        batch: rows,
+        tokens,
+        fused: dtype == DType::F32 && unet.device().is_cpu(),
+        tracked: false,
+        kept: 0,
+        largest: 0,
+    };
+    let segments = unet.segments(height, width)?;
+    let between: usize = segments.iter().map(|segment| segment.account(&mut ledger)).sum();
+    Ok((between + GRADIENTS * ledger.largest) * dtype.size_in_bytes())
 }
 
 impl Trainer {

@@ -7,7 +7,8 @@ use crate::ddim::DdimConfig;
 use crate::folder::{Family, ModelFolder};
 use crate::text::TextEncoders;
 use crate::vae::Vae;
-use sdk::candle_core::{DType, Device};
+use crate::value::Colours;
+use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Error, Port, Result, bail};
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub struct Model {
     pub vae_factor: usize,
     /// The folder's name, for reports and metadata.
     pub name: String,
+    /// How latents look, when the autoencoder is known.
+    pub colours: Option<Arc<Colours>>,
 }
 
 impl Model {
@@ -51,7 +54,15 @@ impl Model {
             size: folder.default_size(),
             vae_factor: folder.vae_factor(),
             name,
+            colours: None,
         })
+    }
+
+    /// The same model, which knows how latents look to this autoencoder.
+    #[must_use]
+    pub fn with_colours(self, vae: Arc<Vae>) -> Self {
+        let colours = Some(Arc::new(Colours::new(vae)));
+        Self { colours, ..self }
     }
 }
 
@@ -64,8 +75,11 @@ impl Port for Model {
         not_stored()
     }
     fn size(&self) -> usize {
-        let tensors = self.unet.unet.tensors().values();
-        tensors.map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum()
+        self.unet.applied.iter().map(|applied| applied.adapter.size()).sum()
+    }
+    fn tensors(&self) -> Vec<&Tensor> {
+        let unets = [&self.unet.base, &self.unet.unet];
+        unets.into_iter().flat_map(|unet| unet.tensors().values()).collect()
     }
 }
 
@@ -121,6 +135,11 @@ impl Port for Text {
     fn decode(_: &[u8]) -> Result<Self> {
         not_stored()
     }
+    fn tensors(&self) -> Vec<&Tensor> {
+        let sides = self.0.iter().flat_map(|adapted| [&adapted.base, &adapted.text]);
+        let encoders = sides.flat_map(|side| side.encoders());
+        encoders.flat_map(|encoder| encoder.model.tensors().values()).collect()
+    }
 }
 
 /// An autoencoder. Port type `vae`.
@@ -134,5 +153,8 @@ impl Port for VaeModel {
     }
     fn decode(_: &[u8]) -> Result<Self> {
         not_stored()
+    }
+    fn tensors(&self) -> Vec<&Tensor> {
+        self.0.tensors().iter().collect()
     }
 }

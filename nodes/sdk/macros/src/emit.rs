@@ -116,6 +116,7 @@ fn descriptor(signature: &Signature) -> Vec<TokenStream> {
             ty,
             default,
             range,
+            manner,
             doc,
         } = argument
         {
@@ -131,6 +132,9 @@ fn descriptor(signature: &Signature) -> Vec<TokenStream> {
                 if let Some(value) = value {
                     text.push_str(&format!(",\"{key}\":{value}"));
                 }
+            }
+            if *manner {
+                text.push_str(",\"manner\":true");
             }
             text.push_str(&format!(",\"doc\":{}}}", quoted(doc)));
             comma = ",";

@@ -12,7 +12,8 @@ use proc_macro::TokenStream;
 /// (port names for the parts of the returned tuple; one output without a name is called `out`).
 ///
 /// Arguments: `&Context`; `&T` is a required input, `Option<&T>` an optional one, `Vec<&T>` one that takes
-/// several links; anything else is a parameter, with `#[default(…)]` and `#[range(1..=8)]`. Doc comments on
+/// several links; anything else is a parameter, with `#[default(…)]`, `#[range(1..=8)]` and `#[manner]` (it changes how the work is done,
+/// never its result: no part of the step's key). Doc comments on
 /// the function and on arguments become the help page.
 #[proc_macro_attribute]
 pub fn node(attribute: TokenStream, item: TokenStream) -> TokenStream {

@@ -40,6 +40,7 @@ pub(crate) enum Argument {
         ty: Box<Type>,
         default: Option<String>,
         range: (Option<String>, Option<String>),
+        manner: bool,
         doc: String,
     },
 }
@@ -213,8 +214,11 @@ fn read_argument(name: String, ty: &Type, attributes: &[Attribute]) -> Result<Ar
     let optional = last_segment(ty).is_some_and(|(ident, _)| ident == "Option");
     let mut default = optional.then(|| "null".to_owned());
     let mut range = (None, None);
+    let mut manner = false;
     for attribute in attributes {
-        if attribute.path().is_ident("default") {
+        if attribute.path().is_ident("manner") {
+            manner = true;
+        } else if attribute.path().is_ident("default") {
             default = Some(json(&attribute.parse_args()?)?);
         } else if attribute.path().is_ident("range") {
             let Expr::Range(bounds) = attribute.parse_args()? else {
@@ -234,7 +238,10 @@ fn read_argument(name: String, ty: &Type, attributes: &[Attribute]) -> Result<Ar
                 bounds.end.as_deref().map(json).transpose()?,
             );
         } else if !attribute.path().is_ident("doc") {
-            return Err(Error::new_spanned(attribute, "expected #[default(…)] or #[range(…)]"));
+            return Err(Error::new_spanned(
+                attribute,
+                "expected #[default(…)], #[range(…)] or #[manner]",
+            ));
         }
     }
     Ok(Argument::Param {
@@ -242,6 +249,7 @@ fn read_argument(name: String, ty: &Type, attributes: &[Attribute]) -> Result<Ar
         ty: Box::new(ty.clone()),
         default,
         range,
+        manner,
         doc,
     })
 }

@@ -23,6 +23,7 @@ pub(crate) fn report(cx: &mut Context<'_>, place: String, label: Label<'_>, node
             .expected("the id of a node of this graph")
             .found(shorten(node))
             .help(help)
+            .fix(near.map(|near| format!("{near}.{port}")))
             .at_value(place),
     );
 }

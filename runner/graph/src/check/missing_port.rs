@@ -37,6 +37,7 @@ pub(crate) fn report(cx: &mut Context<'_>, place: String, node: &str, ty: &NodeT
             .expected(expected)
             .found(shorten(port))
             .help(help)
+            .fix(near.map(|near| format!("{node}.{near}")))
             .at_value(place),
     );
 }

@@ -22,6 +22,7 @@ pub(crate) fn finding(id: &str, key: &str, place: &str) -> Option<Finding> {
             .at_key(place)
             .expected(near)
             .found(shorten(key))
-            .help(format!("did you mean `{near}`?")),
+            .help(format!("did you mean `{near}`?"))
+            .fix(Some(near)),
     )
 }

@@ -18,7 +18,8 @@ pub(crate) fn judge(suggest: &Suggest, label: Label<'_>, param: &Param, value: &
         return None;
     }
     let names = || choices.iter().map(String::as_str);
-    let help = match suggest.nearest(word, names()) {
+    let near = suggest.nearest(word, names());
+    let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("choose one of {}", list(names())),
     };
@@ -28,6 +29,7 @@ pub(crate) fn judge(suggest: &Suggest, label: Label<'_>, param: &Param, value: &
         Finding::new(&CODE, message)
             .expected(choices)
             .found(show(value))
-            .help(help),
+            .help(help)
+            .fix(near),
     )
 }

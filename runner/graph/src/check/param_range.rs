@@ -1,7 +1,7 @@
 //! A number below the least or above the greatest that the node can work with.
 
 use super::{Label, show};
-use crate::catalog::Param;
+use crate::catalog::{Param, ParamType};
 use crate::codes::Code;
 use crate::diagnostic::Finding;
 use serde_json::Value;
@@ -30,8 +30,17 @@ pub(crate) fn judge(label: Label<'_>, param: &Param, value: &Value) -> Option<Fi
         Finding::new(&CODE, message)
             .expected(expected)
             .found(show(value))
-            .help(format!("the nearest value allowed is {bound}")),
+            .help(format!("the nearest value allowed is {bound}"))
+            .fix(Some(nearest(param, bound))),
     )
+}
+
+/// The bound as the parameter's type writes it.
+fn nearest(param: &Param, bound: f64) -> Value {
+    match param.ty {
+        ParamType::Integer => Value::from(bound as i64),
+        _ => Value::from(bound),
+    }
 }
 
 /// Whole numbers are compared as such: as `f64`, neighbours above 2⁵³ are equal.

@@ -15,7 +15,8 @@ pub(crate) const CODE: Code = Code::warning(
 
 /// A key of the file.
 pub(crate) fn of_file(key: &str) -> Finding {
-    let help = match Suggest::default().nearest(key, TOP) {
+    let near = Suggest::default().nearest(key, TOP);
+    let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known are {}; remarks go under `comments`", list(TOP.into_iter())),
     };
@@ -25,6 +26,7 @@ pub(crate) fn of_file(key: &str) -> Finding {
     )
     .at_key(pointer(&[key]))
     .help(help)
+    .fix(near)
 }
 
 /// A key of a node.

@@ -20,13 +20,14 @@ pub(crate) fn check(cx: &mut Context<'_>, id: &str, ty: &NodeType, name: &str) {
 
 /// Without a place, for edits.
 pub(crate) fn finding(suggest: &Suggest, id: &str, ty: &NodeType, name: &str) -> Finding {
+    let mut near = None;
     let help = if ty.inputs.iter().any(|i| i.name == name) {
         format!("`{name}` is an input: link it under `inputs`")
     } else {
         let names = ty.params.iter().map(|p| p.name.as_str());
-        suggest
-            .or_list(name, "its parameters are", names)
-            .unwrap_or_else(|| format!("`{}` has no parameters", ty.name))
+        let (help, name) = suggest.or_list(name, "its parameters are", names);
+        near = name;
+        help.unwrap_or_else(|| format!("`{}` has no parameters", ty.name))
     };
     let message = format!(
         "node `{}` (`{}`) has no parameter `{}`",
@@ -34,5 +35,5 @@ pub(crate) fn finding(suggest: &Suggest, id: &str, ty: &NodeType, name: &str) ->
         ty.name,
         shorten(name)
     );
-    Finding::new(&CODE, message).found(shorten(name)).help(help)
+    Finding::new(&CODE, message).found(shorten(name)).help(help).fix(near)
 }

@@ -18,7 +18,8 @@ pub(crate) fn report(cx: &mut Context<'_>, id: &str, node: &Node) {
     let names = || cx.catalog.iter().map(|ty| ty.name.as_str());
     let family = name.split_once('/').map_or(name, |(family, _)| family);
     let relatives = names().filter(|n| n.split_once('/').is_some_and(|(f, _)| f == family));
-    let help = match (cx.suggest.nearest(name, names()), list(relatives)) {
+    let near = cx.suggest.nearest(name, names());
+    let help = match (near, list(relatives)) {
         (Some(near), _) => format!("did you mean `{near}`?"),
         (None, known) if !known.is_empty() => format!("`{}` has {known}", shorten(family)),
         (None, _) => format!(
@@ -32,6 +33,7 @@ pub(crate) fn report(cx: &mut Context<'_>, id: &str, node: &Node) {
     )
     .expected("a type that a loaded node crate brings")
     .found(shorten(name))
-    .help(help);
+    .help(help)
+    .fix(near);
     cx.report(finding.at_value(pointer(&["nodes", id, "type"])));
 }

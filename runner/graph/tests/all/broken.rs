@@ -526,3 +526,35 @@ fn messages_cannot_steer_a_terminal() {
         );
     }
 }
+
+#[test]
+fn proposed_fixes_mend_what_they_are_for() {
+    let catalog = catalog();
+    let found = |text: &str| match check(&parse(text).0, &catalog) {
+        Ok(checked) => checked.warnings,
+        Err(found) => found,
+    };
+    let count = |all: &[Diagnostic], code: &str| all.iter().filter(|d| d.code == code).count();
+    let mut fixed = BTreeSet::new();
+    let near = (train(&FED.replace("\"vae\"", "\"vea\""), "\"prompt\": \"x\""), &[][..]);
+    for (text, _) in cases().into_iter().chain([near]) {
+        let before = found(&text);
+        for diagnostic in &before {
+            let Some(fix) = &diagnostic.fix else { continue };
+            let mut mended = text.clone();
+            mended.replace_range(fix.span.clone(), &fix.text);
+            let after = found(&mended);
+            assert!(
+                count(&after, diagnostic.code) < count(&before, diagnostic.code),
+                "{diagnostic}\n{mended}\n{after:#?}"
+            );
+            fixed.insert(diagnostic.code);
+        }
+    }
+    assert!(
+        ["G007", "G008", "G012", "G020", "G023", "G024", "G030", "G033", "G034"]
+            .iter()
+            .all(|code| fixed.contains(code)),
+        "{fixed:?}"
+    );
+}

@@ -1,0 +1,172 @@
+//! Answers that need the catalogue, a graph or the store.
+
+use super::Shared;
+use super::output::error;
+use crate::failure::{Failure, Kind, Result};
+use crate::host::Registry;
+use crate::plan::{Forecast, plan as look};
+use crate::resolve::{Session, Steps};
+use crate::source::Source;
+use graph::{Checked, Diagnostic};
+use protocol::{Graph, NodeEntry, PlanRow, Plugin, Refusal, Reply};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+pub(super) fn hello(shared: &Shared, version: u32) -> Reply {
+    if version != protocol::VERSION {
+        let message = format!(
+            "the asker speaks version {version} of the protocol, this para version {}",
+            protocol::VERSION
+        );
+        return error(&Failure::user(message).help("use the editor and the para of one release"));
+    }
+    let session = shared.session();
+    Reply::Hello {
+        version: protocol::VERSION,
+        para: env!("CARGO_PKG_VERSION").into(),
+        pid: std::process::id(),
+        folder: current_folder().to_string_lossy().into_owned(),
+        store: session.store.root().to_string_lossy().into_owned(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        memory: session.memory.budget(),
+    }
+}
+
+pub(super) fn current_folder() -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
+}
+
+pub(super) fn catalogue(session: &Session) -> Reply {
+    let registry = &session.registry;
+    let nodes = registry.catalog().iter().map(|ty| NodeEntry {
+        ty: (**ty).clone(),
+        plugin: registry
+            .implementation(ty)
+            .map(|i| i.plugin.name.clone())
+            .unwrap_or_default(),
+    });
+    Reply::Catalogue {
+        nodes: nodes.collect(),
+        plugins: plugins(registry),
+        refused: refusals(registry),
+    }
+}
+
+fn plugins(registry: &Registry) -> Vec<Plugin> {
+    let plugins = registry.plugins().iter().map(|plugin| Plugin {
+        name: plugin.name.clone(),
+        version: plugin.version.clone(),
+        file: plugin.file.to_string_lossy().into_owned(),
+        build: plugin.build.clone(),
+        nodes: plugin.nodes().iter().map(|ty| ty.name.clone()).collect(),
+        resident: 0,
+    });
+    plugins.collect()
+}
+
+fn refusals(registry: &Registry) -> Vec<Refusal> {
+    let refused = registry.refused().iter().map(|refusal| Refusal {
+        file: refusal.file.to_string_lossy().into_owned(),
+        reason: refusal.reason.clone(),
+        help: refusal.help.clone(),
+    });
+    refused.collect()
+}
+
+/// The graph of a request, with its parameters changed.
+pub(super) fn source(session: &Session, graph: &Graph) -> Result<Source> {
+    let here = current_folder();
+    let file = graph.path.as_ref().map(|path| here.join(path));
+    let folder = file.as_deref().and_then(Path::parent).unwrap_or(&here);
+    Source::new(&graph.text, folder, &graph.set, session.registry.catalog())
+}
+
+/// The checked graph, or the answer that says why there is none.
+pub(super) fn checked(session: &Session, source: &Source) -> Result<Checked, Reply> {
+    graph::check(&source.document, session.registry.catalog()).map_err(|diagnostics| {
+        let errors = diagnostics.iter().filter(|d| d.is_error()).count();
+        let plural = if errors == 1 { "" } else { "s" };
+        Reply::Error(protocol::Error {
+            kind: protocol::Kind::Graph,
+            message: format!("the graph cannot run: {errors} error{plural}"),
+            help: None,
+            diagnostics,
+        })
+    })
+}
+
+pub(super) fn check(session: &Session, graph: &Graph) -> Result<Reply> {
+    let source = source(session, graph)?;
+    let (ok, diagnostics): (bool, Vec<Diagnostic>) = match graph::check(&source.document, session.registry.catalog()) {
+        Ok(checked) => (true, checked.warnings),
+        Err(found) => (false, found),
+    };
+    Ok(Reply::Checked { ok, diagnostics })
+}
+
+pub(super) fn plan(session: &Session, graph: &Graph, targets: &[String]) -> Result<Reply> {
+    let source = source(session, graph)?;
+    let checked = match checked(session, &source) {
+        Ok(checked) => checked,
+        Err(reply) => return Ok(reply),
+    };
+    let steps = Steps::new(session, &checked, &source.folder, targets, false)?;
+    let rows = look(&steps).into_iter().map(|line| {
+        let (state, detail) = match line.forecast {
+            Forecast::Hit => (protocol::Forecast::Hit, String::new()),
+            Forecast::NotNeeded => (protocol::Forecast::Hit, "not needed in memory".into()),
+            Forecast::Miss(why) => (protocol::Forecast::Miss, why),
+            Forecast::DependsOn(node) => (protocol::Forecast::DependsOn, node),
+            Forecast::Load => (protocol::Forecast::Load, String::new()),
+        };
+        PlanRow {
+            node: line.node,
+            ty: line.ty,
+            state,
+            detail,
+        }
+    });
+    Ok(Reply::Planned {
+        rows: rows.collect(),
+        diagnostics: checked.warnings.clone(),
+    })
+}
+
+/// Looks for node crates that changed. Runs that go on keep the code they began with.
+pub(super) fn reload(shared: &Shared) -> Result<Reply> {
+    let before = shared.session();
+    let registry = Arc::new((shared.rediscover)(&before.registry)?);
+    let changed = changed(&before.registry, &registry);
+    let reply = Reply::Reloaded {
+        changed,
+        plugins: plugins(&registry),
+        refused: refusals(&registry),
+        build: None,
+    };
+    let session = Session { registry, ..before };
+    *shared.session.write().unwrap_or_else(PoisonError::into_inner) = session;
+    Ok(reply)
+}
+
+/// Node types that are new, gone or of another build.
+fn changed(before: &Registry, after: &Registry) -> Vec<String> {
+    let builds = |registry: &Registry| -> BTreeSet<(String, String)> {
+        let types = registry
+            .plugins()
+            .iter()
+            .flat_map(|plugin| plugin.nodes().iter().map(|ty| (ty.name.clone(), plugin.build.clone())));
+        types.collect()
+    };
+    let (before, after) = (builds(before), builds(after));
+    let changed: BTreeSet<String> = before
+        .symmetric_difference(&after)
+        .map(|(name, _)| name.clone())
+        .collect();
+    changed.into_iter().collect()
+}
+
+/// A failure of the person who asks.
+pub(super) fn user(message: String) -> Failure {
+    Failure::new(Kind::User, message)
+}
