@@ -17,10 +17,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+import processes
+from processes import HERE, MEASURE, PARA, ROOT
+
 WHOLE = "multi_subject.json, whole process"
 # Name, arguments of both sides, bound on time, bound on memory. A step is PaRa here and LoRA there, unless it says otherwise.
 ROWS = [
@@ -54,19 +54,6 @@ def arguments():
     return parser.parse_args()
 
 
-def environment(threads):
-    env = dict(os.environ)
-    for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        env[name] = str(threads)
-    env["HF_HUB_OFFLINE"] = "1"
-    return env
-
-
-def ours(env):
-    libraries = subprocess.check_output(["rustc", "--print", "target-libdir"], cwd=ROOT, text=True).strip()
-    return dict(env, LD_LIBRARY_PATH=f"{libraries}:{ROOT / 'target/release'}")
-
-
 def unlocked(env, folder):
     """MKL asks who made the processor before it uses AVX-512. The peer shall have its best: this says Intel."""
     compiler = shutil.which("cc")
@@ -78,34 +65,17 @@ def unlocked(env, folder):
     return dict(env, LD_PRELOAD=str(library))
 
 
-def run(command, env):
-    ran = subprocess.run(command, env=env, capture_output=True, text=True)
-    if ran.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\n{ran.stderr}")
-    return json.loads(ran.stdout.splitlines()[-1])
-
-
-def process(command, env):
-    """A whole process: seconds from its start to its end, and its peak of memory."""
-    start = time.perf_counter()
-    child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    if status:
-        sys.exit(f"{' '.join(map(str, command))}: wait status {status}")
-    return {"seconds": [time.perf_counter() - start], "peak_bytes": usage.ru_maxrss * 1024}
-
-
-def whole(args, ours_env, peer_env, python):
+def graph(args, ours_env, peer_env, python):
     """The graph from nothing: an empty store for us, one script for PyTorch."""
     pairs = []
     for _ in range(args.pairs):
         with tempfile.TemporaryDirectory() as folder:
             out = f"{folder}/ours"
-            mine = process([
-                ROOT / "target/release/para", "run", ROOT / "graphs/multi_subject.json", "--store", f"{folder}/store",
+            mine = processes.whole([
+                PARA, "run", ROOT / "graphs/multi_subject.json", "--store", f"{folder}/store",
                 "--set", f"save.directory={out}", "--set", f"save_compare.directory={out}",
             ], ours_env)
-            peer = process([python, HERE / "multi_subject.py", "--threads", str(args.threads), "--out", f"{folder}/peer"], peer_env)
+            peer = processes.whole([python, HERE / "multi_subject.py", "--threads", str(args.threads), "--out", f"{folder}/peer"], peer_env)
             made = [sorted(file.name for file in pathlib.Path(folder, side).iterdir()) for side in ("ours", "peer")]
             if made[0] != made[1]:
                 sys.exit(f"{WHOLE}: {made[0]} here, {made[1]} in PyTorch")
@@ -117,13 +87,13 @@ def compare(row, args, ours_env, peer_env):
     name, work, _, _ = row
     python = os.environ.get("PYTHON", "python3")
     if name == WHOLE:
-        return whole(args, ours_env, peer_env, python)
+        return graph(args, ours_env, peer_env, python)
     words = work.split() + ["--threads", str(args.threads)]
     our_words = ["para" if word == "lora" else word for word in words]
     pairs = []
     for _ in range(args.pairs):
-        mine = run([ROOT / "target/release/examples/measure", *our_words], ours_env)
-        peer = run([python, HERE / "torch_work.py", *words], peer_env)
+        mine = processes.report([MEASURE, *our_words], ours_env)
+        peer = processes.report([python, HERE / "torch_work.py", *words], peer_env)
         for key in ("parameters", "latent", "threads"):
             if mine[key] != peer[key]:
                 sys.exit(f"{name}: {key} differ: {mine[key]} here, {peer[key]} in PyTorch")
@@ -160,13 +130,13 @@ def main():
     wanted = [row for row in ROWS if any(part in row[0] for part in args.rows) or (not args.rows and "SDXL" not in row[0])]
     if not wanted:
         sys.exit("no such row: --list lists them")
-    env = environment(args.threads)
+    env = processes.environment(args.threads)
     everything = {}
     with tempfile.TemporaryDirectory() as folder:
         peer_env = env if args.as_installed else unlocked(env, folder)
         print(f"{platform.machine()}, {args.threads} threads, {args.pairs} alternating pairs\n\n{HEAD}", flush=True)
         for row in wanted:
-            everything[row[0]] = compare(row, args, ours(env), peer_env)
+            everything[row[0]] = compare(row, args, processes.ours(args.threads), peer_env)
             print(line(row, everything[row[0]]), flush=True)
     if args.json:
         args.json.write_text(json.dumps(everything, indent=1))

@@ -44,6 +44,7 @@ fn model(criterion: &mut Criterion, name: &str) -> Result<()> {
             lora,
             rank: 4,
             checkpointing: Checkpointing::None,
+            seed: 0,
         };
         let mut trainer = model.trainer(&training, batch, latent)?;
         group.bench_function(format!("{kind} step, rank 4, {size}"), |b| b.iter(|| trainer.step()));

@@ -22,7 +22,8 @@ use std::time::Instant;
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Arguments {
-    /// `forward`, `para`, `lora` (a training step each), `ddim` (a whole trajectory), or `load` (nothing).
+    /// `forward`, `para`, `lora` (a training step each), `ddim` (a whole trajectory), `adapters` (merged and applied),
+    /// or `load` (nothing).
     work: String,
     /// `shipped`, `small`, `sd15`, `sdxl`.
     model: String,
@@ -32,6 +33,8 @@ struct Arguments {
     rank: usize,
     /// Of a trajectory.
     steps: usize,
+    /// How many are merged and applied.
+    adapters: usize,
     /// `f32`, `bf16` or `f16`.
     precision: String,
     /// `none`, `block` or `auto`.
@@ -52,6 +55,7 @@ impl Default for Arguments {
             latent: None,
             rank: 4,
             steps: 50,
+            adapters: 2,
             precision: "f32".into(),
             checkpoint: "none".into(),
             threads: rayon::current_num_threads(),
@@ -118,6 +122,7 @@ fn main() -> Result<()> {
     let seconds = match arguments.work.as_str() {
         "forward" => timed(&arguments, model.forward(batch, latent)?)?,
         "ddim" => timed(&arguments, model.ddim(batch, latent, arguments.steps)?)?,
+        "adapters" => timed(&arguments, model.adapters(arguments.adapters, arguments.rank)?)?,
         "load" => timed(&arguments, || Ok(()))?,
         kind @ ("para" | "lora") => {
             let checkpointing = match arguments.checkpoint.as_str() {
@@ -130,12 +135,13 @@ fn main() -> Result<()> {
                 lora: kind == "lora",
                 rank: arguments.rank,
                 checkpointing,
+                seed: 0,
             };
             let mut trainer = model.trainer(&training, batch, latent)?;
             trained = trainer.weights()?.values().map(|t| t.elem_count()).sum();
             timed(&arguments, || trainer.step().map(|_| ()))?
         }
-        other => bail!("there is no work {other:?}"; help: "choose forward, para, lora, ddim or load"),
+        other => bail!("there is no work {other:?}"; help: "choose forward, para, lora, ddim, adapters or load"),
     };
     let report = json!({
         "seconds": seconds,

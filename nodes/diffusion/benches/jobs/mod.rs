@@ -1,6 +1,9 @@
 //! The work that is measured, on the shipped model and on random weights of other sizes: no download is needed, and
 //! numbers do not matter to the time they take. Shared by the benchmarks and by the example `measure`.
 
+use diffusion::adapter::combine::{Cap, merge};
+use diffusion::adapter::model::AdaptedUnet;
+use diffusion::adapter::{Adapter, apply};
 use diffusion::ddim::{Ddim, DdimConfig};
 use diffusion::folder::ModelFolder;
 use diffusion::layer::Hooks;
@@ -147,11 +150,34 @@ impl Model {
             Options::para()
         };
         options.rule.rank = training.rank;
+        options.seed = training.seed;
         options.batch = batch;
         options.steps = usize::MAX;
         options.checkpointing = training.checkpointing;
         let schedule = Ddim::for_training(self.schedule.clone());
         Trainer::new(self.unet.clone(), schedule, data, options)
+    }
+
+    /// Merges `count` PaRas of ExCA, as they are before the first step, and takes them out of the model's weights.
+    #[allow(dead_code, reason = "one of the two targets that share this file uses it")]
+    pub(crate) fn adapters(&self, count: usize, rank: usize) -> Result<impl FnMut() -> Result<()>> {
+        let one = |seed| -> Result<Adapter> {
+            let training = Training {
+                lora: false,
+                rank,
+                checkpointing: Checkpointing::None,
+                seed,
+            };
+            self.trainer(&training, 1, self.latent())?.adapter()
+        };
+        let adapters = (0..count as u64).map(one).collect::<Result<Vec<_>>>()?;
+        let model = AdaptedUnet::new(self.unet.clone());
+        Ok(move || {
+            let paras: Vec<_> = adapters.iter().flat_map(Adapter::paras).collect();
+            let (merged, _) = merge(&paras, None, Cap::Warn)?;
+            model.apply(Arc::new(Adapter::Para(merged)), apply::Options::default())?;
+            Ok(())
+        })
     }
 }
 
@@ -164,6 +190,8 @@ pub(crate) struct Training {
     pub(crate) rank: usize,
     /// Memory against time.
     pub(crate) checkpointing: Checkpointing,
+    /// Seed.
+    pub(crate) seed: u64,
 }
 
 /// 12.5 million parameters.
