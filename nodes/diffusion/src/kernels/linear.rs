@@ -124,7 +124,7 @@ impl Linear {
                             // SAFETY: the product writes all of the gradient.
                             return Ok(unsafe {
                                 filled(rows * d_in, |out| {
-                                    rows_product(dy, rows, panels, None, Shared::new(out))
+                                    rows_product(dy, rows, panels, None, Shared::new(out));
                                 })
                             });
                         }

@@ -156,8 +156,8 @@ impl Output {
                     right(image),
                     left.transposed(),
                     scale,
-                )
-            };
+                );
+            }
         }
     }
 

@@ -124,7 +124,7 @@ proptest! {
     fn elementwise(n in 1usize..4, c in 1usize..40, (h, w) in (1usize..9, 1usize..9), seed in 0u64..1000) {
         let x = noise(&[n, c, h, 2 * w], seed);
         let name = format!("{n} {c} {h}x{w}");
-        check(&name, &[x.clone()], &|t| geglu::geglu(&t[0]), &|t| composite::geglu(&t[0]), ROUNDING);
+        check(&name, std::slice::from_ref(&x), &|t| geglu::geglu(&t[0]), &|t| composite::geglu(&t[0]), ROUNDING);
         let pair = [x.clone(), noise(x.dims(), seed + 1)];
         check(&name, &pair, &|t| sum::add(&t[0], &t[1]), &|t| &t[0] + &t[1], ROUNDING);
         let pair = [x.clone(), noise(&[n, c], seed + 1)];
@@ -132,7 +132,7 @@ proptest! {
         check(&name, &pair, &|t| sum::add_channels(&t[0], &t[1]), &shifted, ROUNDING);
         for (height, width) in [(2 * h, 4 * w), (h + 1, w + 2)] {
             let composite = |t: &[Tensor]| composite::upsample_nearest(&t[0], height, width);
-            check(&name, &[x.clone()], &|t| upsample::upsample_nearest(&t[0], height, width), &composite, ROUNDING);
+            check(&name, std::slice::from_ref(&x), &|t| upsample::upsample_nearest(&t[0], height, width), &composite, ROUNDING);
         }
     }
 

@@ -179,8 +179,8 @@ impl Winograd {
                             let channels = (first + p) * PANEL..((first + p + 1) * PANEL).min(self.outputs);
                             // SAFETY: these channels of these strips belong to this task alone.
                             unsafe {
-                                self.write_strips((products, outside), bias, strips.clone(), channels, memory, out)
-                            };
+                                self.write_strips((products, outside), bias, strips.clone(), channels, memory, out);
+                            }
                         }
                     });
                 });

@@ -210,8 +210,8 @@ mod tests {
                             ..product
                         },
                         m,
-                    )
-                };
+                    );
+                }
                 assert_eq!(c, want, "registers, {m}x{k}, add {add}");
             }
         }
