@@ -26,6 +26,7 @@ mod plugins {
     mod kit;
     mod linked_once;
     mod refused;
+    mod reload;
 }
 
 mod cli {
@@ -34,6 +35,7 @@ mod cli {
     mod failing_disk;
     mod pictures;
     mod reruns;
+    mod sharing;
     mod sizes;
     mod stopping;
     mod usage;

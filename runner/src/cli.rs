@@ -9,6 +9,7 @@ mod plan;
 mod plugin;
 mod report;
 mod run;
+mod share;
 mod watch;
 mod worker;
 
@@ -77,6 +78,12 @@ enum Command {
     Cache(cache::Command),
     /// Answer an editor on standard input and output (docs/protocol.md)
     Worker(worker::Arguments),
+    /// Write one archive with a graph, a lock of what it needs, and if wanted the files
+    Pack(share::pack::Arguments),
+    /// Open such an archive (or a saved picture): finds files by content, lists what is missing
+    Open(share::open::Arguments),
+    /// Say what a graph needs and what of it is here
+    Doctor(share::doctor::Arguments),
     /// Packs of nodes: make one, compile it, add it
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -96,7 +103,10 @@ pub fn main() -> ExitCode {
         Command::Nodes(arguments) => nodes::run(&cli.global, arguments),
         Command::Adapter(command) => adapter::run(&cli.global, command),
         Command::Cache(command) => cache::run(&cli.global, command),
-        Command::Worker(arguments) => worker::run(cli.global, arguments),
+        Command::Worker(arguments) => worker::run(&cli.global, &arguments),
+        Command::Pack(arguments) => share::pack::run(&cli.global, &arguments),
+        Command::Open(arguments) => share::open::run(&cli.global, &arguments),
+        Command::Doctor(arguments) => share::doctor::run(&cli.global, &arguments),
         Command::Plugin(command) => plugin::run(&cli.global, command),
     }));
     let failure = match result {

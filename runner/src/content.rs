@@ -47,9 +47,7 @@ impl Contents {
         }
         // From here on an error is about a file inside, and names it.
         let named = |file: &Path, e: io::Error| io::Error::other(format!("{}: {e}", file.display()));
-        let mut files = Vec::new();
-        list(path, &mut files)?;
-        files.sort();
+        let files = Self::files(path)?;
         let mut tree = blake3::Hasher::new();
         for file in files {
             let name = file.strip_prefix(path).unwrap_or(&file);
@@ -59,6 +57,44 @@ impl Contents {
             tree.update(self.file(&file, &metadata).map_err(|e| named(&file, e))?.as_bytes());
         }
         Ok(tree.finalize().to_hex().to_string())
+    }
+
+    /// How many bytes [`of`](Self::of) reads of a file or folder.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn size(path: &Path) -> io::Result<u64> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_dir() {
+            return Ok(metadata.len());
+        }
+        Self::files(path)?
+            .iter()
+            .map(|file| fs::metadata(file).map(|metadata| metadata.len()))
+            .sum()
+    }
+
+    /// The files of a folder that [`of`](Self::of) reads, in order.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        list(folder, &mut files)?;
+        files.sort();
+        Ok(files)
+    }
+
+    /// Files whose content was seen to be this, wherever it was; they may have changed since.
+    pub fn seen(&self, content: &str) -> Vec<PathBuf> {
+        let memo = self.memo.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut paths: Vec<PathBuf> = memo
+            .iter()
+            .filter(|(_, memo)| memo.content == content)
+            .map(|(path, _)| path.clone())
+            .collect();
+        paths.sort();
+        paths
     }
 
     fn file(&self, path: &Path, metadata: &Metadata) -> io::Result<String> {

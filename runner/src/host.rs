@@ -35,6 +35,12 @@ impl Plugin {
     pub fn nodes(&self) -> &[NodeType] {
         &self.nodes
     }
+
+    /// Whether its code is in memory.
+    pub fn is_loaded(&self) -> bool {
+        let loaded = self.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        matches!(&*loaded, Some(Ok(_)))
+    }
 }
 
 /// What a plugin file says about itself.
@@ -150,6 +156,10 @@ impl Registry {
             libraries: places.home.clone(),
             ..Self::default()
         };
+        // Nodes that are compiled into this process have no file.
+        for plugin in self.plugins.iter().filter(|plugin| plugin.file.as_os_str().is_empty()) {
+            let _ = registry.own(plugin.clone());
+        }
         let shared = shared_build(&places.home);
         for (file, named) in places.files()? {
             let added = inspect::inspect(&file, shared.as_deref()).and_then(|found| {
@@ -226,6 +236,11 @@ impl Registry {
         &self.catalog
     }
 
+    /// The folder of `para`, with the shared libraries.
+    pub fn home(&self) -> &Path {
+        &self.libraries
+    }
+
     /// The plugins that passed inspection.
     pub fn plugins(&self) -> &[Arc<Plugin>] {
         &self.plugins
@@ -243,23 +258,25 @@ impl Registry {
         Ok(Implementation { ty: ty.clone(), plugin })
     }
 
+    /// Loads a plugin, if it is not, and gives its nodes.
+    pub(crate) fn load_plugin(&self, plugin: &Plugin, store: &Store) -> Result<Arc<Vec<NodeDef>>> {
+        let mut loaded = plugin.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(nodes) = &*loaded {
+            return nodes.clone();
+        }
+        let mut bytes = plugin.bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let nodes = library::load(plugin, bytes.take().unwrap_or_default(), &self.libraries, store).map(Arc::new);
+        *loaded = Some(nodes.clone());
+        nodes
+    }
+
     /// Loads the plugin of a node type, if it is not, and gives its code.
     ///
     /// # Errors
     /// When the system's loader refuses the file, and (with [`Kind::Node`]) when its own code fails to register.
     pub fn load(&self, implementation: &Implementation, store: &Store) -> Result<Loaded> {
         let plugin = &implementation.plugin;
-        let mut loaded = plugin.loaded.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let nodes = match &*loaded {
-            Some(nodes) => nodes.clone()?,
-            None => {
-                let mut bytes = plugin.bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let nodes =
-                    library::load(plugin, bytes.take().unwrap_or_default(), &self.libraries, store).map(Arc::new);
-                *loaded = Some(nodes.clone());
-                nodes?
-            }
-        };
+        let nodes = self.load_plugin(plugin, store)?;
         let index = plugin.nodes.iter().position(|ty| ty.name == implementation.ty.name);
         match index.filter(|&index| index < nodes.len()) {
             Some(index) => Ok(Loaded { nodes, index }),

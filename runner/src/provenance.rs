@@ -1,8 +1,8 @@
 //! Graphs inside pictures: what a PNG says about how it was made, and reading it back.
 
 use crate::resolve::{Steps, absolute};
+use crate::share::lock::Lock;
 use serde_json::{Map, Value as Json, json};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct Provenance {
 pub struct Made {
     graph: Arc<str>,
     folder: PathBuf,
-    used: Arc<BTreeMap<String, Json>>,
+    lock: Option<Arc<Lock>>,
 }
 
 impl Provenance {
@@ -32,31 +32,21 @@ impl Provenance {
         }
     }
 
-    /// What node `index` may say: the files and node types that everything above it used.
+    /// What node `index` may say: the files and node packs that everything above it used.
     pub(crate) fn of(&self, steps: &Steps<'_>, index: usize) -> Made {
-        let mut used = BTreeMap::new();
         // Only nodes that write files ask for it, and the walk upwards is not free.
-        if steps.kind(index) == graph::catalog::NodeKind::Effect {
-            let above = steps.checked.upstream(&[index]);
-            for (node, _) in steps.checked.nodes.iter().zip(above).filter(|(_, above)| *above) {
-                let Some(step) = steps.checked.find(&node.id).and_then(|index| steps.step(index)) else {
-                    continue;
-                };
-                for (param, content) in &step.contents {
-                    used.insert(format!("{}.{param}", node.id), json!({ "blake3": content }));
-                }
-            }
-        }
+        let writes = steps.kind(index) == graph::catalog::NodeKind::Effect;
+        let home = steps.session.registry.home();
         Made {
             graph: self.text.clone(),
             folder: self.folder.clone(),
-            used: Arc::new(used),
+            lock: writes.then(|| Arc::new(Lock::above(steps, index, home))),
         }
     }
 }
 
 impl Made {
-    /// The graph with a `made` entry: where the graph's folder lies seen from `folder`, and what was used.
+    /// The graph with a `made` entry: where the graph's folder lies seen from `folder`, and the lock of what was used.
     pub fn text(&self, folder: &Path) -> String {
         let Ok(Json::Object(mut graph)) = serde_json::from_str::<Json>(&self.graph) else {
             return self.graph.to_string();
@@ -67,7 +57,9 @@ impl Made {
             made.insert("base".into(), base.into());
             made.insert("place".into(), place.into());
         }
-        made.insert("used".into(), json!(*self.used));
+        if let Some(lock) = &self.lock {
+            made.insert("lock".into(), json!(**lock));
+        }
         graph.insert("made".into(), Json::Object(made));
         Json::Object(graph).to_string()
     }

@@ -55,6 +55,14 @@ pub struct Step {
     pub contents: BTreeMap<String, String>,
 }
 
+impl Step {
+    /// The files and folders that it reads.
+    pub fn reads(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        let params = self.contents.keys().filter_map(|param| self.params.get(param));
+        params.filter_map(Json::as_str).map(PathBuf::from)
+    }
+}
+
 /// Whether a step has to be executed.
 pub enum State {
     /// All its outputs are known, and its files are as it left them.

@@ -9,8 +9,8 @@ mod output;
 mod runs;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::host::Registry;
 use crate::panic;
+use crate::reload::{Reloader, Service};
 use crate::resolve::Session;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use output::{Output, error};
@@ -18,46 +18,53 @@ use protocol::{Ask, Live, Message, Reply, Request};
 use runs::{Job, Runs};
 use std::io::{BufRead, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-
-/// Finds the node crates anew.
-pub type Rediscover = dyn Fn(&Registry) -> Result<Registry> + Send + Sync;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What all threads of a worker share.
 struct Shared {
-    /// What new requests work with; a run keeps the one that it began with.
-    session: RwLock<Session>,
+    session: Session,
+    /// The registry that new requests work with; a run keeps the one that it began with.
+    reloader: Arc<Reloader>,
     output: Output,
     runs: Runs,
     /// Where accepted runs go; closed at the end.
     jobs: Mutex<Option<Sender<Job>>>,
-    rediscover: Box<Rediscover>,
 }
 
 impl Shared {
     fn session(&self) -> Session {
-        self.session.read().unwrap_or_else(PoisonError::into_inner).clone()
+        Session {
+            registry: self.reloader.registry(),
+            ..self.session.clone()
+        }
     }
 }
 
 /// Answers requests until the input ends, or until one asks to quit; then stops what runs. Messages go to `output`.
+/// With `watch`, node crates are built and replaced when their sources change, and the messages tell of it.
 ///
 /// # Errors
 /// When the input cannot be read.
 pub fn serve(
     session: Session,
-    rediscover: Box<Rediscover>,
+    reloader: Arc<Reloader>,
+    watch: bool,
     mut input: impl BufRead,
     output: Box<dyn Write + Send>,
 ) -> Result<()> {
     let (jobs, to_run) = unbounded();
     let shared = Arc::new(Shared {
-        session: RwLock::new(session),
+        session,
+        reloader: reloader.clone(),
         output: Output::new(output),
         runs: Runs::default(),
         jobs: Mutex::new(Some(jobs)),
-        rediscover,
     });
+    let told = shared.output.clone();
+    let service = watch.then(|| Service::start(reloader, move |news| told.send(None, answer::news(news))));
+    if let Some(Err(failure)) = &service {
+        shared.output.send(None, error(failure));
+    }
     let desk = Desk {
         quick: thread(&shared),
         slow: thread(&shared),
@@ -177,7 +184,7 @@ fn take(shared: &Shared, desk: &Desk, line: &[u8]) -> bool {
 fn do_ask(shared: &Shared, request: Request) {
     let session = shared.session();
     let reply = match request.ask {
-        Ask::Catalogue => Ok(answer::catalogue(&session)),
+        Ask::Catalogue => Ok(answer::catalogue(shared, &session)),
         Ask::Check { graph } => answer::check(&session, &graph),
         Ask::Plan { graph, targets } => answer::plan(&session, &graph, &targets),
         Ask::ListFolder { path } => files::list(&path),

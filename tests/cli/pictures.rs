@@ -60,8 +60,26 @@ fn a_picture_says_which_files_made_it() {
     let text = runner::provenance::graph_in_png(&bytes).unwrap();
     let graph: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(graph["nodes"]["draw"]["params"]["steps"], 2);
-    let used = graph["made"]["used"]["base.path"]["blake3"].as_str().unwrap();
-    assert_eq!(used.len(), 64, "{used}");
+    let used = &graph["made"]["lock"]["files"][0];
+    assert_eq!(
+        (&used["node"], &used["path"]),
+        (&"base".into(), &"assets/emoji-xl".into()),
+        "{graph}"
+    );
+    assert!(
+        used["blake3"].as_str().unwrap().len() == 64 && used["size"].as_u64().unwrap() > 1_000_000,
+        "{used}"
+    );
+    let packs: Vec<_> = graph["made"]["lock"]["packs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pack| &pack["name"])
+        .collect();
+    assert_eq!(
+        packs,
+        ["node-image", "node-load", "node-sample", "node-text", "node-vae"]
+    );
     assert_eq!(graph["made"]["base"], "..");
     let root = workspace.path("");
     assert!(!text.contains(root.to_str().unwrap()), "no path of the machine: {text}");

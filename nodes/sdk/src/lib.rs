@@ -43,6 +43,15 @@ pub use values::{Cell, FileEntry, Files, Fit, Image, Images, Table};
 /// What identifies this build of the shared library: compiler, flags, features and sources.
 pub const BUILD_ID: &str = env!("PARA_BUILD_ID");
 
+/// The features of the workspace that this library was built with, as `cargo build --features` takes them: whoever
+/// builds node crates for a running `para` needs the same.
+pub const FEATURES: &[&str] = &[
+    #[cfg(feature = "cuda")]
+    "sdk/cuda",
+    #[cfg(feature = "cudnn")]
+    "sdk/cudnn",
+];
+
 /// The build id, through a real call, so that a host which uses only inlined functions still links the library.
 #[inline(never)]
 pub fn build_id() -> &'static str {

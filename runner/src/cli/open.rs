@@ -16,7 +16,8 @@ pub(super) struct Opened {
     pub(super) name: String,
     /// What relative paths in it start from.
     pub(super) folder: PathBuf,
-    document: Document,
+    /// The graph.
+    pub(super) document: Document,
 }
 
 /// A graph larger than this is a mistake (a model file, a video).

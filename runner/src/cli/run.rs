@@ -1,15 +1,19 @@
 //! `para run`: runs a graph.
 
+mod rerun;
+
 use super::Global;
 use super::open::Opened;
 use super::watch::{self, Style};
 use crate::execute::{Control, execute};
 use crate::failure::{Failure, Kind, Result};
 use crate::provenance::Provenance;
-use crate::resolve::Steps;
+use crate::resolve::{Session, Step, Steps};
+use crate::share::lock::Lock;
 use protocol::{Event, Level};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -30,17 +34,39 @@ pub(super) struct Arguments {
     /// Execute everything, whatever is in the store
     #[arg(long)]
     fresh: bool,
+    /// Run again whenever the graph, a file it reads or a node crate changes; sources of node crates are built
+    #[arg(long)]
+    watch: bool,
+    /// Use files that are not the ones the graph was made with
+    #[arg(long)]
+    unlocked: bool,
 }
 
 pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let session = global.session()?;
-    let opened = Opened::read(&arguments.graph, &arguments.set, session.registry.catalog())?;
-    let checked = opened.check(&session.registry)?;
-    let steps = Steps::new(&session, &checked, &opened.folder, &arguments.target, arguments.fresh)?;
-    let provenance = Provenance::new(&opened.text(), &opened.folder);
     let control = Control::new(watch::sink(arguments.events));
     stop_on_signals(&control)?;
-    let summary = execute(&steps, &provenance, &control)?;
+    if arguments.watch {
+        return rerun::run(global, session, &arguments, &control);
+    }
+    once(&session, &arguments, &control, &mut BTreeSet::new())
+}
+
+/// Runs the graph once. Every file and folder that it reads is added to `reads`.
+fn once(session: &Session, arguments: &Arguments, control: &Control, reads: &mut BTreeSet<PathBuf>) -> Result<()> {
+    let opened = Opened::read(&arguments.graph, &arguments.set, session.registry.catalog())?;
+    let checked = opened.check(&session.registry)?;
+    let steps = Steps::new(session, &checked, &opened.folder, &arguments.target, arguments.fresh)?;
+    reads.extend(
+        (0..checked.nodes.len())
+            .filter_map(|index| steps.step(index))
+            .flat_map(Step::reads),
+    );
+    if let Some(lock) = Lock::beside(&arguments.graph, &opened.document)?.filter(|_| !arguments.unlocked) {
+        lock.verify(&steps, &arguments.set)?;
+    }
+    let provenance = Provenance::new(&opened.text(), &opened.folder);
+    let summary = execute(&steps, &provenance, control)?;
     session.contents.save();
     if summary.failed > 0 {
         let plural = if summary.failed == 1 { "node" } else { "nodes" };

@@ -2,19 +2,30 @@
 
 use super::Global;
 use crate::failure::Result;
-use crate::host::Registry;
 use crate::memory::Memory;
+use crate::reload::Reloader;
 use crate::resolve::Session;
 use crate::worker;
 use std::io::{BufReader, stdin, stdout};
+use std::sync::Arc;
 
 /// Arguments of `para worker`.
 #[derive(clap::Args)]
-pub(super) struct Arguments {}
+pub(super) struct Arguments {
+    /// Do not build and replace node crates when their sources change
+    #[arg(long)]
+    no_watch: bool,
+}
 
-pub(super) fn run(global: Global, Arguments {}: Arguments) -> Result<()> {
+pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<()> {
     let memory = Memory::new(global.memory_budget(), true);
     let session = Session::with_memory(global.registry()?, global.open_store()?, memory);
-    let rediscover = Box::new(move |known: &Registry| known.renewed(&global.places()?));
-    worker::serve(session, rediscover, BufReader::new(stdin()), Box::new(stdout()))
+    let reloader = Reloader::new(global.places()?, session.registry.clone(), session.store.clone());
+    worker::serve(
+        session,
+        Arc::new(reloader),
+        !arguments.no_watch,
+        BufReader::new(stdin()),
+        Box::new(stdout()),
+    )
 }

@@ -32,6 +32,8 @@ pub struct Message {
     pub file: Option<String>,
     /// The line in it, from 1.
     pub line: Option<u32>,
+    /// The column, from 1.
+    pub column: Option<u32>,
     /// All of it, as the compiler shows it.
     pub rendered: String,
 }
@@ -87,6 +89,7 @@ struct Diagnostic {
 struct Span {
     file_name: String,
     line_start: u32,
+    column_start: u32,
     is_primary: bool,
 }
 
@@ -114,6 +117,7 @@ fn message(package_id: &str, diagnostic: Diagnostic) -> Option<Message> {
         return None;
     }
     let place = diagnostic.spans.into_iter().find(|span| span.is_primary);
+    let column = place.as_ref().map(|span| span.column_start);
     let (file, line) = place.map(|span| (span.file_name, span.line_start)).unzip();
     Some(Message {
         is_error,
@@ -122,6 +126,7 @@ fn message(package_id: &str, diagnostic: Diagnostic) -> Option<Message> {
         text: diagnostic.message,
         file,
         line,
+        column,
     })
 }
 
@@ -257,7 +262,7 @@ mod tests {
     fn a_message_has_its_place() {
         let line = r#"{"reason":"compiler-message","package_id":"path+file:///a/my-nodes#0.1.0","target":{"crate_types":["cdylib"]},
             "message":{"level":"error","message":"mismatched types","spans":[
-            {"file_name":"src/b.rs","line_start":3,"is_primary":false},{"file_name":"src/a.rs","line_start":7,"is_primary":true}],
+            {"file_name":"src/b.rs","line_start":3,"column_start":1,"is_primary":false},{"file_name":"src/a.rs","line_start":7,"column_start":9,"is_primary":true}],
             "rendered":"error[E0308]: mismatched types\n"}}"#;
         let Ok(Line::CompilerMessage {
             package_id,

@@ -51,6 +51,19 @@ impl fmt::Display for Source {
 }
 
 impl Source {
+    /// Where others find it; none for a folder of this machine.
+    pub fn public(&self) -> Option<String> {
+        match self {
+            Self::Path(_) => None,
+            Self::Git { url, commit } => {
+                let url = url.split('#').next().unwrap_or(url);
+                // A repository on this machine is nobody else's.
+                let elsewhere = !url.starts_with("file:") && !url.starts_with(['/', '.']);
+                elsewhere.then(|| format!("{url}#{commit}"))
+            }
+        }
+    }
+
     /// What `para plugin add` takes to build it again.
     pub fn argument(&self) -> String {
         match self {

@@ -5,13 +5,12 @@ use super::output::error;
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Registry;
 use crate::plan::{Forecast, plan as look};
+use crate::reload::{Reloaded, Told};
 use crate::resolve::{Session, Steps};
 use crate::source::Source;
 use graph::{Checked, Diagnostic};
-use protocol::{Graph, NodeEntry, PlanRow, Plugin, Refusal, Reply};
-use std::collections::BTreeSet;
+use protocol::{Graph, NodeEntry, PlanRow, Refusal, Reply};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
 
 pub(super) fn hello(shared: &Shared, version: u32) -> Reply {
     if version != protocol::VERSION {
@@ -37,7 +36,7 @@ pub(super) fn current_folder() -> PathBuf {
     std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"))
 }
 
-pub(super) fn catalogue(session: &Session) -> Reply {
+pub(super) fn catalogue(shared: &Shared, session: &Session) -> Reply {
     let registry = &session.registry;
     let nodes = registry.catalog().iter().map(|ty| NodeEntry {
         ty: (**ty).clone(),
@@ -48,30 +47,21 @@ pub(super) fn catalogue(session: &Session) -> Reply {
     });
     Reply::Catalogue {
         nodes: nodes.collect(),
-        plugins: plugins(registry),
+        plugins: shared.reloader.plugins(),
         refused: refusals(registry),
     }
 }
 
-fn plugins(registry: &Registry) -> Vec<Plugin> {
-    let plugins = registry.plugins().iter().map(|plugin| Plugin {
-        name: plugin.name.clone(),
-        version: plugin.version.clone(),
-        file: plugin.file.to_string_lossy().into_owned(),
-        build: plugin.build.clone(),
-        nodes: plugin.nodes().iter().map(|ty| ty.name.clone()).collect(),
-        resident: 0,
-    });
-    plugins.collect()
+fn refusals(registry: &Registry) -> Vec<Refusal> {
+    registry.refused().iter().map(refusal).collect()
 }
 
-fn refusals(registry: &Registry) -> Vec<Refusal> {
-    let refused = registry.refused().iter().map(|refusal| Refusal {
+fn refusal(refusal: &crate::host::Refusal) -> Refusal {
+    Refusal {
         file: refusal.file.to_string_lossy().into_owned(),
         reason: refusal.reason.clone(),
         help: refusal.help.clone(),
-    });
-    refused.collect()
+    }
 }
 
 /// The graph of a request, with its parameters changed.
@@ -135,35 +125,25 @@ pub(super) fn plan(session: &Session, graph: &Graph, targets: &[String]) -> Resu
 
 /// Looks for node crates that changed. Runs that go on keep the code they began with.
 pub(super) fn reload(shared: &Shared) -> Result<Reply> {
-    let before = shared.session();
-    let registry = Arc::new((shared.rediscover)(&before.registry)?);
-    let changed = changed(&before.registry, &registry);
-    let reply = Reply::Reloaded {
-        changed,
-        plugins: plugins(&registry),
-        refused: refusals(&registry),
-        build: None,
-    };
-    let session = Session { registry, ..before };
-    *shared.session.write().unwrap_or_else(PoisonError::into_inner) = session;
-    Ok(reply)
+    shared.reloader.look().map(reloaded)
 }
 
-/// Node types that are new, gone or of another build.
-fn changed(before: &Registry, after: &Registry) -> Vec<String> {
-    let builds = |registry: &Registry| -> BTreeSet<(String, String)> {
-        let types = registry
-            .plugins()
-            .iter()
-            .flat_map(|plugin| plugin.nodes().iter().map(|ty| (ty.name.clone(), plugin.build.clone())));
-        types.collect()
-    };
-    let (before, after) = (builds(before), builds(after));
-    let changed: BTreeSet<String> = before
-        .symmetric_difference(&after)
-        .map(|(name, _)| name.clone())
-        .collect();
-    changed.into_iter().collect()
+/// What the watch on sources and plugin folders tells.
+pub(super) fn news(told: Told) -> Reply {
+    match told {
+        Told::Building(packages) => Reply::Building { packages },
+        Told::Reloaded(news) => reloaded(news),
+        Told::Failed(failure) => error(&failure),
+    }
+}
+
+fn reloaded(news: Reloaded) -> Reply {
+    Reply::Reloaded {
+        changed: news.changed,
+        plugins: news.plugins,
+        refused: news.refused.iter().map(refusal).collect(),
+        build: news.build,
+    }
 }
 
 /// A failure of the person who asks.

@@ -3,11 +3,14 @@
 use crate::bench::{Bench, TRIP, registry};
 use proptest::prelude::*;
 use protocol::{Ask, Event, Forecast, Graph, Kind, Live, Message, Reply, Request, Run};
+use runner::host::Places;
 use runner::memory::Memory;
+use runner::reload::Reloader;
 use runner::resolve::Session;
 use runner::worker::serve;
 use std::io::{BufRead, pipe};
 use std::io::{BufReader, PipeReader, PipeWriter, Write};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// A worker on a bench's store, spoken to through pipes.
@@ -24,9 +27,20 @@ impl Worker {
         let session = Session::with_memory(registry(), store, Memory::new(1 << 30, true));
         let (their_input, input) = pipe().unwrap();
         let (output, their_output) = pipe().unwrap();
-        let renew = Box::new(|_: &_| Ok(registry()));
+        let reloader = Arc::new(Reloader::new(
+            Places::default(),
+            session.registry.clone(),
+            session.store.clone(),
+        ));
         let thread = std::thread::spawn(move || {
-            serve(session, renew, BufReader::new(their_input), Box::new(their_output)).unwrap();
+            serve(
+                session,
+                reloader,
+                false,
+                BufReader::new(their_input),
+                Box::new(their_output),
+            )
+            .unwrap();
         });
         Self {
             input: Some(input),

@@ -1,0 +1,37 @@
+//! What is done around the sources: `cargo xtask dist` makes the release archives.
+
+mod archive;
+mod built;
+mod dist;
+mod licences;
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+
+const USAGE: &str = "\
+cargo xtask dist [--out FOLDER]   builds the workspace and writes two archives (to target/dist):
+                                  para-VERSION-TARGET.tar.gz      runs on a machine without Rust
+                                  para-sdk-VERSION-TARGET.tar.gz  unpacked over it, compiles node packs";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["dist"] => dist::make(&root()?.join("target/dist")),
+        ["dist", "--out", folder] => dist::make(&PathBuf::from(folder)),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+/// The workspace's folder.
+fn root() -> Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask lies in the workspace")
+}
+
+/// Tells what is going on.
+#[allow(clippy::print_stderr, reason = "the only output of a developer's tool")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}
