@@ -6,6 +6,7 @@ use super::testing::{check, noise};
 use super::{attention, composite, conv, geglu, linear, low_rank, norm, sum, upsample};
 use candle_core::{Result, Tensor};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use std::sync::Arc;
 
 /// A convolution: n, c_in, c_out, h, w, kernel, stride, padding.
@@ -25,7 +26,13 @@ fn convolutions() -> impl Strategy<Value = [usize; 8]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        // The same cases in every run.
+        rng_seed: RngSeed::Fixed(4),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn conv2d([n, ci, co, h, w, k, stride, padding] in convolutions(), seed in 0u64..1000) {
@@ -95,6 +102,7 @@ proptest! {
         );
     }
 
+    /// Epsilon is large, so that nothing bends faster than the differences are wide.
     #[test]
     fn norms(n in 1usize..4, groups in 1usize..5, per_group in 1usize..6, (h, w) in (1usize..12, 2usize..12), seed in 0u64..1000) {
         let c = groups * per_group;
@@ -104,8 +112,8 @@ proptest! {
             check(
                 &format!("{n} {c} in {groups} {h}x{w}"),
                 &inputs,
-                &|t| norm::group_norm(&t[0], groups, &t[1], &t[2], 1e-2, silu),
-                &|t| composite::group_norm(&t[0], groups, &t[1], &t[2], 1e-2, silu),
+                &|t| norm::group_norm(&t[0], groups, &t[1], &t[2], 0.3, silu),
+                &|t| composite::group_norm(&t[0], groups, &t[1], &t[2], 0.3, silu),
                 ROUNDING,
             );
         }
@@ -114,8 +122,8 @@ proptest! {
         check(
             &format!("{n} {groups} {c}"),
             &inputs,
-            &|t| norm::layer_norm(&t[0], &t[1], &t[2], 1e-2),
-            &|t| composite::layer_norm(&t[0], &t[1], &t[2], 1e-2),
+            &|t| norm::layer_norm(&t[0], &t[1], &t[2], 0.3),
+            &|t| composite::layer_norm(&t[0], &t[1], &t[2], 0.3),
             ROUNDING,
         );
     }
