@@ -1,5 +1,6 @@
 //! The command `para`.
 
 fn main() -> std::process::ExitCode {
+    sdk::process::prepare();
     runner::cli::main()
 }

@@ -105,6 +105,7 @@ fn timed(arguments: &Arguments, mut once: impl FnMut() -> Result<()>) -> Result<
 }
 
 fn main() -> Result<()> {
+    sdk::process::prepare();
     let arguments = Arguments::parse(std::env::args().skip(1))?;
     if rayon::current_num_threads() != arguments.threads {
         bail!("the pool has {} threads, expected {}", rayon::current_num_threads(), arguments.threads;

@@ -168,13 +168,13 @@ impl EncoderLayer {
         let v = split(self.v.forward(&normed, hooks)?)?;
         let mixed = ops::attention(&q, &k, &v, 1.0 / (width as f64).sqrt(), Some(mask))?;
         let mixed = mixed.transpose(1, 2)?.reshape((n, length, d))?;
-        let x = (self.out.forward(&mixed, hooks)? + x)?;
-        let hidden = self.fc1.forward(&self.norm2.forward(&x)?, hooks)?;
+        let x = &ops::add(&self.out.forward(&mixed, hooks)?, x)?;
+        let hidden = self.fc1.forward(&self.norm2.forward(x)?, hooks)?;
         let hidden = match config.hidden_act {
             Activation::QuickGelu => ops::quick_gelu(&hidden)?,
-            Activation::Gelu => hidden.gelu_erf()?,
+            Activation::Gelu => ops::gelu(&hidden)?,
         };
-        Ok((self.fc2.forward(&hidden, hooks)? + x)?)
+        ops::add(&self.fc2.forward(&hidden, hooks)?, x)
     }
 }
 

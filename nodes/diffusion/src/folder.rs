@@ -143,14 +143,22 @@ impl ModelFolder {
         parts.map(|part| Weights::count(self.path.join(part))).sum()
     }
 
-    /// Reads the UNet, with weights of type `dtype` (f32 on the CPU).
+    /// Reads the UNet, with weights of type `dtype`: f32 on the CPU, or bf16, where normalisations and biases stay f32.
     ///
     /// # Errors
     /// Weights that are missing, broken or do not fit the configuration.
     pub fn unet(&self, dtype: DType, device: &Device) -> Result<Unet> {
-        let weights = Weights::open_as(self.path.join("unet"), Some(dtype), device)?;
+        let mixed = dtype == DType::BF16 && device.is_cpu();
+        let weights = Weights::open_as(self.path.join("unet"), (!mixed).then_some(dtype), device)?;
         let file = weights.path().to_path_buf();
-        Unet::new(self.unet.clone(), weights.into_tensors()).context(|| file.display())
+        let mut tensors = weights.into_tensors();
+        if mixed {
+            for tensor in tensors.values_mut() {
+                let dtype = if tensor.rank() < 2 { DType::F32 } else { dtype };
+                *tensor = tensor.to_dtype(dtype)?;
+            }
+        }
+        Unet::new(self.unet.clone(), tensors).context(|| file.display())
     }
 
     /// Reads the autoencoder, in f32.

@@ -17,9 +17,16 @@ pub(crate) mod attention;
 pub(crate) mod composite;
 pub(crate) mod conv;
 pub(crate) mod geglu;
+pub(crate) mod half;
 pub(crate) mod linear;
+pub(crate) mod low_rank;
+mod micro;
 pub(crate) mod norm;
+pub(crate) mod packed;
+#[cfg(test)]
+mod shapes;
 mod simd;
+pub(crate) mod sum;
 #[cfg(test)]
 mod testing;
 pub(crate) mod upsample;
@@ -126,6 +133,15 @@ impl<'a> Matrix<'a> {
         Self { data, rows, columns }
     }
 
+    /// The same values with rows for columns.
+    fn transposed(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.columns,
+            columns: self.rows,
+        }
+    }
+
     /// The part that starts at (row, column).
     fn from(self, row: usize, column: usize) -> Self {
         Self {
@@ -198,7 +214,7 @@ fn product_into(sizes: (usize, usize, usize), dst: &mut [f32], add: bool, a: Mat
     unsafe { product(sizes, dst.as_mut_ptr(), n, add, a, b, scale) };
 }
 
-/// [`product`] over all threads: the destination is cut into as many tiles as there are threads.
+/// [`product`] over all threads, if there is enough to do: the destination is cut into as many tiles as there are threads.
 ///
 /// # Safety
 /// As for [`product`].
@@ -209,6 +225,7 @@ unsafe fn wide_product(
     add: bool,
     a: Matrix<'_>,
     b: Matrix<'_>,
+    scale: f32,
 ) {
     let threads = if m * n * k < SMALL_PRODUCT {
         1
@@ -231,7 +248,7 @@ unsafe fn wide_product(
                 add,
                 a.from(i, 0),
                 b.from(0, j),
-                1.0,
+                scale,
             );
         }
     });
@@ -244,6 +261,12 @@ fn spread(tasks: usize, parallel: bool, f: impl Fn(usize) + Send + Sync) {
     } else {
         (0..tasks).for_each(f);
     }
+}
+
+/// Runs `f` on a thread of the kernels' pool, so that the many small tasks it gives to the pool need no other thread to be
+/// woken up and waited for.
+pub(crate) fn in_pool<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| f())
 }
 
 /// Calls `f` with `len` floats of scratch memory that this thread reuses; their values are arbitrary.

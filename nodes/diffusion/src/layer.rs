@@ -1,5 +1,6 @@
 //! Linear and convolutional layers that adapters can hook into, and the normalisations between them.
 
+use crate::kernels::packed::Packed;
 use crate::ops;
 use sdk::Result;
 use sdk::candle_core::Tensor;
@@ -8,12 +9,12 @@ use std::sync::Arc;
 
 /// Changes the output of one module while it is trained.
 pub trait Hook: Send + Sync {
-    /// `x` is the module's input, `y` is W·x *without the bias*: (…, d_out) for a linear layer,
-    /// (n, c_out, h, w) for a convolution. The bias is added afterwards, as PaRa requires.
+    /// What the module makes of its input `x` under this change, bias included: (…, d_out) for a linear layer,
+    /// (n, c_out, h, w) for a convolution. PaRa's change comes before the bias.
     ///
     /// # Errors
     /// Shapes that do not fit the hook.
-    fn output(&self, layer: &Layer, x: &Tensor, y: Tensor) -> Result<Tensor>;
+    fn forward(&self, layer: &Layer, x: &Tensor) -> Result<Tensor>;
 }
 
 /// The hooks of one forward pass, by module path (`down_blocks.1.attentions.0.….to_q`).
@@ -77,22 +78,44 @@ pub struct Layer {
     pub weight: Tensor,
     /// (d_out).
     pub bias: Option<Tensor>,
+    /// The weight as the CPU kernels like it, if it is small.
+    packed: Option<Arc<Packed>>,
 }
 
 impl Layer {
+    /// A layer of frozen tensors.
+    pub(crate) fn new(path: &str, kind: LayerKind, weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+            packed: Packed::of(weight.dims()).map(Arc::new),
+            weight,
+            bias,
+        }
+    }
+
     /// The layer's output, through its hook if there is one.
     ///
     /// # Errors
     /// Shapes that do not fit.
     pub fn forward(&self, x: &Tensor, hooks: &Hooks) -> Result<Tensor> {
-        let Some(hook) = hooks.get(&self.path) else {
-            return self.apply(x, &self.weight, self.bias.as_ref());
-        };
-        let y = hook.output(self, x, self.apply(x, &self.weight, None)?)?;
-        match (&self.bias, self.kind) {
-            (None, _) => Ok(y),
-            (Some(bias), LayerKind::Linear) => Ok(y.broadcast_add(bias)?),
-            (Some(bias), LayerKind::Conv2d { .. }) => Ok(y.broadcast_add(&bias.reshape((1, (), 1, 1))?)?),
+        match hooks.get(&self.path) {
+            Some(hook) => hook.forward(self, x),
+            None => self.plain(x, self.bias.as_ref()),
+        }
+    }
+
+    /// The layer without hook, with this bias.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn plain(&self, x: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+        let packed = self.packed.as_ref().filter(|_| !self.weight.track_op());
+        match self.kind {
+            LayerKind::Linear => ops::linear_packed(x, &self.weight, bias, packed),
+            LayerKind::Conv2d { stride, padding } => {
+                ops::conv2d_packed(x, &self.weight, bias, (stride, padding), packed)
+            }
         }
     }
 

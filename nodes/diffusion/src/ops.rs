@@ -5,15 +5,28 @@
 //! these functions and through nothing else. f32 on the CPU runs on kernels of our own, which compute no gradient
 //! of a frozen operand; every other type and device on candle's operations.
 
+use crate::kernels::packed::Packed;
 use crate::kernels::{self, composite, geglu::Activation};
 use sdk::candle_core::{D, DType, Tensor};
 use sdk::{Result, bail};
+use std::sync::Arc;
 
 /// Two-dimensional convolution. `x` (n, c_in, h, w), `w` (c_out, c_in, k, k), `b` (c_out) → (n, c_out, h', w').
 ///
 /// # Errors
 /// Shapes that do not fit.
 pub fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding: usize) -> Result<Tensor> {
+    conv2d_packed(x, w, b, (stride, padding), None)
+}
+
+/// [`conv2d`] with a frozen weight that is kept in panels too.
+pub(crate) fn conv2d_packed(
+    x: &Tensor,
+    w: &Tensor,
+    b: Option<&Tensor>,
+    (stride, padding): (usize, usize),
+    packed: Option<&Arc<Packed>>,
+) -> Result<Tensor> {
     let ((_, channels, height, width), (c_out, c_in, kh, kw)) = match (x.dims4(), w.dims4()) {
         (Ok(x), Ok(w)) => (x, w),
         _ => bail!(
@@ -37,8 +50,14 @@ pub fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding
         );
     }
     check_vector("conv2d", "bias", b, c_out)?;
+    if halved(x, w) {
+        if !kernels::half::fit(x, w, b) {
+            return conv2d(x, &w.to_dtype(DType::F32)?, b, stride, padding);
+        }
+        return Ok(kernels::half::conv2d(x, w, b, (stride, padding))?);
+    }
     if fit(x, &[Some(w), b]) {
-        return Ok(kernels::conv::conv2d(x, w, b, stride, padding)?);
+        return Ok(kernels::conv::conv2d(x, w, b, (stride, padding), packed)?);
     }
     Ok(composite::conv2d(x, w, b, stride, padding)?)
 }
@@ -48,6 +67,16 @@ pub fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding
 /// # Errors
 /// Shapes that do not fit.
 pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
+    linear_packed(x, w, b, None)
+}
+
+/// [`linear`] with a frozen weight that is kept in panels too.
+pub(crate) fn linear_packed(
+    x: &Tensor,
+    w: &Tensor,
+    b: Option<&Tensor>,
+    packed: Option<&Arc<Packed>>,
+) -> Result<Tensor> {
     let (Some(&width), Ok((d_out, d_in))) = (x.dims().last(), w.dims2()) else {
         bail!(
             "linear of {:?} with weight {:?}: expected (…, d_in) and (d_out, d_in)",
@@ -63,8 +92,14 @@ pub fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
         );
     }
     check_vector("linear", "bias", b, d_out)?;
+    if halved(x, w) {
+        if !kernels::half::fit(x, w, b) {
+            return linear(x, &w.to_dtype(DType::F32)?, b);
+        }
+        return Ok(kernels::half::linear(x, w, b)?);
+    }
     if fit(x, &[Some(w), b]) {
-        return Ok(kernels::linear::linear(x, w, b)?);
+        return Ok(kernels::linear::linear(x, w, b, packed)?);
     }
     Ok(composite::linear(x, w, b)?)
 }
@@ -248,6 +283,103 @@ pub fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Result<Tenso
     Ok(composite::upsample_nearest(x, height, width)?)
 }
 
+/// `a + b`, of equal shapes.
+///
+/// # Errors
+/// Shapes that differ.
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if a.dims() != b.dims() {
+        bail!("add of {:?} and {:?}: the shapes differ", a.dims(), b.dims());
+    }
+    Ok(if fit(a, &[Some(b)]) {
+        kernels::sum::add(a, b)?
+    } else {
+        (a + b)?
+    })
+}
+
+/// Adds a number to each channel of each image. `x` (n, c, h, w), `shift` (n, c).
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn add_channels(x: &Tensor, shift: &Tensor) -> Result<Tensor> {
+    let (Ok((n, c, _, _)), Ok(found)) = (x.dims4(), shift.dims2()) else {
+        bail!(
+            "add_channels of {:?} and {:?}: expected (n, c, h, w) and (n, c)",
+            x.dims(),
+            shift.dims()
+        );
+    };
+    if found != (n, c) {
+        bail!("add_channels: the shift is {found:?}, expected ({n}, {c})");
+    }
+    Ok(if fit(x, &[Some(shift)]) {
+        kernels::sum::add_channels(x, shift)?
+    } else {
+        x.broadcast_add(&shift.reshape((n, c, 1, 1))?)?
+    })
+}
+
+/// PaRa on the output of a layer: `y − s·Q(Qᵀy) + b`, where `y` is W·x *without the bias* (equation 6 of the paper,
+/// applied to the output). `y` (…, d) or (n, d, h, w), `q` (d, r), `b` (d). Differentiable in all three.
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn project(y: &Tensor, q: &Tensor, strength: f64, b: Option<&Tensor>) -> Result<Tensor> {
+    let (d, rank) = check_columns("project", y, q)?;
+    check_vector("project", "bias", b, d)?;
+    Ok(if rank > 0 && fit(y, &[Some(q), b]) {
+        kernels::low_rank::project(y, q, strength, b)?
+    } else {
+        composite::project(y, q, strength, b)?
+    })
+}
+
+/// LoRA beside a layer: `y + scale · up · inner`. `y` (…, d) or (n, d, h, w), `inner` (…, r) or (n, r, h, w), `up` (d, r).
+/// Differentiable in all three.
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn add_low_rank(y: &Tensor, inner: &Tensor, up: &Tensor, scale: f64) -> Result<Tensor> {
+    let (_, rank) = check_columns("add_low_rank", y, up)?;
+    let channel = channel(y);
+    let mut expected = y.dims().to_vec();
+    expected[channel] = rank;
+    if inner.dims() != expected {
+        bail!(
+            "add_low_rank: the inner part is {:?}, expected {expected:?}",
+            inner.dims()
+        );
+    }
+    Ok(if rank > 0 && fit(y, &[Some(inner), Some(up)]) {
+        kernels::low_rank::add_low_rank(y, inner, up, scale)?
+    } else {
+        composite::add_low_rank(y, inner, up, scale)?
+    })
+}
+
+/// The dimension of a layer's output that counts its channels.
+fn channel(y: &Tensor) -> usize {
+    if y.rank() == 4 { 1 } else { y.rank() - 1 }
+}
+
+/// The sizes of a (d, r) matrix whose columns are outputs like `y`.
+fn check_columns(op: &str, y: &Tensor, columns: &Tensor) -> Result<(usize, usize)> {
+    match columns.dims2() {
+        Ok((d, r)) if y.rank() > 0 && y.dims()[channel(y)] == d => Ok((d, r)),
+        _ => bail!(
+            "{op} of {:?} with columns {:?}: expected (…, d) or (n, d, h, w), and (d, r)",
+            y.dims(),
+            columns.dims()
+        ),
+    }
+}
+
+/// Whether a layer has bf16 weights for activations in f32, as models in bf16 do on the CPU.
+fn halved(x: &Tensor, w: &Tensor) -> bool {
+    (x.dtype(), w.dtype()) == (DType::F32, DType::BF16)
+}
+
 /// Whether the kernels take these operands.
 fn fit(x: &Tensor, others: &[Option<&Tensor>]) -> bool {
     kernels::fit(&[x]) && others.iter().flatten().all(|t| kernels::fit(&[t]))
@@ -334,6 +466,14 @@ mod tests {
             ("gelu", gelu(&t(&[3, 8])).unwrap()),
             ("silu", silu(&t(&[3, 8])).unwrap()),
             ("upsample_nearest", upsample_nearest(&image, 9, 10).unwrap()),
+            ("add", add(&image, &t(&[2, 4, 6, 5])).unwrap()),
+            ("add_channels", add_channels(&image, &t(&[2, 4])).unwrap()),
+            ("project", project(&image, &t(&[4, 2]), 0.1, Some(&t(&[4]))).unwrap()),
+            ("project rows", project(&t(&[2, 3, 8]), &t(&[8, 3]), 0.1, None).unwrap()),
+            (
+                "add_low_rank",
+                add_low_rank(&image, &t(&[2, 3, 6, 5]), &t(&[4, 3]), 0.5).unwrap(),
+            ),
         ]
     }
 

@@ -133,14 +133,11 @@ impl<'a> Parts<'a> {
             shape: shape.to_vec(),
             bias,
         });
-        Ok(Layer {
-            path: path.to_owned(),
-            kind,
-            weight: self.tensor(&format!("{path}.weight"), shape)?,
-            bias: bias
-                .then(|| self.tensor(&format!("{path}.bias"), &shape[..1]))
-                .transpose()?,
-        })
+        let weight = self.tensor(&format!("{path}.weight"), shape)?;
+        let bias = bias
+            .then(|| self.tensor(&format!("{path}.bias"), &shape[..1]))
+            .transpose()?;
+        Ok(Layer::new(path, kind, weight, bias))
     }
 }
 

@@ -25,6 +25,7 @@ pub use show::Show;
 use crate::adapter::names::UnetLayout;
 use crate::adapter::para;
 use crate::ddim::{Ddim, Prediction};
+use crate::kernels::in_pool;
 use crate::layer::{Hook, Hooks};
 use crate::linalg;
 use crate::noise::Generator;
@@ -228,7 +229,7 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::step`].
     pub fn step_with(&mut self, batch: &Batch) -> Result<Progress> {
-        let (loss, gradients) = self.backward(batch)?;
+        let (loss, gradients) = in_pool(|| self.backward(batch))?;
         let step = self.losses.len() + 1;
         let rise = if self.options.warmup > 0 {
             (step as f64 / self.options.warmup as f64).min(1.0)
@@ -266,7 +267,7 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::step`].
     pub fn gradients(&self, batch: &Batch) -> Result<(f64, BTreeMap<String, Tensor>)> {
-        let (loss, gradients) = self.backward(batch)?;
+        let (loss, gradients) = in_pool(|| self.backward(batch))?;
         let named = self.params.iter().zip(gradients).map(|(param, gradient)| {
             let tensor = Tensor::from_vec(gradient, param.shape.as_slice(), &Device::Cpu)?;
             Ok((param.name.clone(), tensor))

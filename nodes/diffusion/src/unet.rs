@@ -13,6 +13,7 @@ pub(crate) use account::Ledger;
 pub use config::{PerBlock, UnetConfig};
 pub(crate) use segments::{Pass, SOURCES};
 
+use crate::kernels::in_pool;
 use crate::layer::{GroupNorm, Hooks, Layer};
 use crate::parts::{Parts, replaced};
 use blocks::{Mid, Stage};
@@ -137,8 +138,10 @@ impl Unet {
         added: Option<&Added>,
         hooks: &Hooks,
     ) -> Result<Tensor> {
-        let output = self.pass(x, t, context, added)?.forward(hooks)?;
-        Ok(output.to_dtype(x.dtype())?)
+        in_pool(|| {
+            let output = self.pass(x, t, context, added)?.forward(hooks)?;
+            Ok(output.to_dtype(x.dtype())?)
+        })
     }
 
     /// The configuration.
@@ -154,6 +157,14 @@ impl Unet {
     /// The type of the weights, in which the model computes.
     pub fn dtype(&self) -> DType {
         self.net.conv_in.weight.dtype()
+    }
+
+    /// The type of activations: that of the weights, but f32 for bf16 weights on the CPU.
+    pub(crate) fn working_dtype(&self) -> DType {
+        match self.dtype() {
+            DType::BF16 if self.device().is_cpu() => DType::F32,
+            dtype => dtype,
+        }
     }
 
     /// Where the weights are.
@@ -176,7 +187,7 @@ impl Unet {
 
     /// The embedding of timestep, pooled text and sizes: (n, width).
     fn time(&self, t: &Tensor, added: Option<&Added>, hooks: &Hooks) -> Result<Tensor> {
-        let (config, dtype) = (&self.config, self.dtype());
+        let (config, dtype) = (&self.config, self.working_dtype());
         let waves = |t: &Tensor, width| sinusoids(t, width, config.flip_sin_to_cos, config.freq_shift);
         let of_time = waves(t, config.block_out_channels[0])?.to_dtype(dtype)?;
         let time = self.net.time_embedding.forward(&of_time, hooks)?;

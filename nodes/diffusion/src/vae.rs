@@ -2,6 +2,7 @@
 
 mod attention;
 
+use crate::kernels::in_pool;
 use crate::layer::{GroupNorm, Hooks, Layer};
 use crate::noise::Generator;
 use crate::ops;
@@ -181,7 +182,7 @@ impl Vae {
     /// Shapes that do not fit.
     pub fn encode(&self, image: &Tensor) -> Result<Posterior> {
         check("the picture", image, self.config.in_channels)?;
-        let moments = self.encoder.forward(&image.to_dtype(DType::F32)?)?;
+        let moments = in_pool(|| self.encoder.forward(&image.to_dtype(DType::F32)?))?;
         let moments = match &self.quant {
             Some(conv) => conv.forward(&moments, &Hooks::none())?,
             None => moments,
@@ -199,10 +200,10 @@ impl Vae {
     pub fn decode(&self, latent: &Tensor) -> Result<Tensor> {
         check("the latent", latent, self.config.latent_channels)?;
         let latent = latent.to_dtype(DType::F32)?;
-        match &self.post_quant {
+        in_pool(|| match &self.post_quant {
             Some(conv) => self.decoder.forward(&conv.forward(&latent, &Hooks::none())?),
             None => self.decoder.forward(&latent),
-        }
+        })
     }
 
     /// Its weights.

@@ -14,7 +14,7 @@ sdk::choice! {
         F32 = "f32",
         /// 16 bits, GPU only.
         F16 = "f16",
-        /// 16 bits with the range of 32, GPU only.
+        /// 16 bits with the range of 32. On the CPU for the UNet's weights: half the memory, and fast with AVX-512-BF16 or AMX.
         Bf16 = "bf16",
     }
 }
@@ -62,15 +62,17 @@ fn model(
         Precision::Bf16 => DType::BF16,
         Precision::F32 => DType::F32,
     };
-    if device.is_cpu() && dtype != DType::F32 {
-        sdk::bail!("precision {} needs a GPU: this build computes in f32 on the CPU", dtype.as_str();
-            help: "leave `precision` at auto; 16-bit files are widened when they are read");
+    if device.is_cpu() && dtype == DType::F16 {
+        sdk::bail!("precision f16 needs a GPU: the CPU computes in f32 or bf16";
+            help: "leave `precision` at auto (16-bit files are widened when they are read), or use bf16");
     }
     let folder = ModelFolder::open(&*path)?;
     let _room = context.reserve(folder.count()? * dtype.size_in_bytes())?;
     let model = diffusion::value::Model::load(&folder, dtype, &device)?;
     context.check()?;
-    let text = folder.text(dtype, &device)?;
+    // On the CPU only the UNet, which is nearly all of a model, takes bf16.
+    let of_text = if device.is_cpu() { DType::F32 } else { dtype };
+    let text = folder.text(of_text, &device)?;
     let vae = Arc::new(folder.vae(&device)?);
     Ok((model.with_colours(vae.clone()), Text::new(text), VaeModel(vae)))
 }

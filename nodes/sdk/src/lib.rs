@@ -25,6 +25,7 @@ pub mod konst;
 mod node;
 mod param;
 mod port;
+pub mod process;
 mod values;
 
 pub use candle_core;

@@ -8,7 +8,7 @@ use crate::segments::{gap, tidy};
 use crate::shape::{Point, Rect};
 use crate::visible::{Row, Visible, row_name, visible};
 use crate::{order, place, rank};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Cells between columns besides the tracks.
 const MARGIN: i32 = 2;
@@ -79,7 +79,7 @@ impl Memory {
     fn rows(&self, seen: &Visible, layers: &Layers, before: &Scene) -> Vec<Option<i32>> {
         let same_level = |face: usize, tile: usize| before.tiles[tile].level == seen.faces[face].level;
         // Columns are compared by who stands in them: a new first column shifts all others.
-        let mut moved: HashMap<usize, usize> = HashMap::new();
+        let mut moved: BTreeMap<usize, usize> = BTreeMap::new();
         for entry in &layers.entries {
             if let Cell::Face(face) = entry.cell
                 && let Some(tile) = self.tiles[face]
@@ -87,7 +87,7 @@ impl Memory {
                 moved.entry(before.tiles[tile].column).or_insert(entry.column);
             }
         }
-        let back: HashMap<usize, usize> = moved.iter().map(|(old, new)| (*new, *old)).collect();
+        let back: BTreeMap<usize, usize> = moved.iter().map(|(old, new)| (*new, *old)).collect();
         layers
             .entries
             .iter()
@@ -130,17 +130,27 @@ fn build(model: &Model, seen: &Visible, layers: &Layers, rows: &[i32], ranks: &[
     }
     // A net in a gap: where it comes from, and the rows it goes to.
     let mut gaps: Vec<Vec<(usize, Passage)>> = vec![Vec::new(); columns];
-    let mut places: HashMap<(usize, usize), usize> = HashMap::new();
+    // By net and gap, counted from its first.
+    let mut places: Vec<Vec<usize>> = vec![Vec::new(); seen.nets.len()];
+    let first: Vec<usize> = seen.nets.iter().map(|net| layers.entries[net.face].column).collect();
     for link in &layers.links {
         let column = layers.entries[link.left].column;
-        let at = *places.entry((link.net, column)).or_insert_with(|| {
+        let places = &mut places[link.net];
+        let nth = column - first[link.net];
+        if places.len() <= nth {
+            places.resize(nth + 1, usize::MAX);
+        }
+        if places[nth] == usize::MAX {
+            places[nth] = gaps[column].len();
             let left = rows[link.left] + link.left_row;
             gaps[column].push((link.net, Passage { left, rights: vec![] }));
-            gaps[column].len() - 1
-        });
-        gaps[column][at].1.rights.push(rows[link.right] + link.right_row);
+        }
+        gaps[column][places[nth]]
+            .1
+            .rights
+            .push(rows[link.right] + link.right_row);
     }
-    let mut hops: HashMap<(usize, usize), Hop> = HashMap::new();
+    let mut hops: Vec<Vec<Hop>> = vec![Vec::new(); seen.nets.len()];
     let mut xs = Vec::with_capacity(columns);
     let mut x = 0;
     for (column, gap) in gaps.into_iter().enumerate() {
@@ -154,7 +164,7 @@ fn build(model: &Model, seen: &Visible, layers: &Layers, rows: &[i32], ranks: &[
         let start = x + widths[column];
         for ((net, passage), bend) in nets.iter().zip(&passages).zip(bends) {
             let (row, bend) = (passage.left, bend.shifted(start + 1));
-            hops.insert((*net, column), Hop { row, bend });
+            hops[*net].push(Hop { row, bend });
         }
         x = start + (tracks + MARGIN).max(NARROWEST);
     }
@@ -181,7 +191,7 @@ fn build(model: &Model, seen: &Visible, layers: &Layers, rows: &[i32], ranks: &[
         })
         .collect();
     tiles(model, seen, layers, rows, &mut scene);
-    nets(seen, layers, rows, &hops, &mut scene);
+    nets(seen, layers, rows, hops, &mut scene);
     frames(model, seen, layers, &mut scene);
     let tiles = scene.tiles.iter().map(|tile| tile.rect);
     let nets = scene.nets.iter().map(|net| net.bounds);
@@ -234,8 +244,8 @@ fn tiles(model: &Model, seen: &Visible, layers: &Layers, rows: &[i32], scene: &m
     }
 }
 
-fn nets(seen: &Visible, layers: &Layers, rows: &[i32], hops: &HashMap<(usize, usize), Hop>, scene: &mut Scene) {
-    for source in &seen.nets {
+fn nets(seen: &Visible, layers: &Layers, rows: &[i32], hops: Vec<Vec<Hop>>, scene: &mut Scene) {
+    for (source, hops) in seen.nets.iter().zip(hops) {
         let tile = &scene.tiles[source.face];
         scene.nets.push(Net {
             tile: source.face,
@@ -244,11 +254,11 @@ fn nets(seen: &Visible, layers: &Layers, rows: &[i32], hops: &HashMap<(usize, us
             segments: Vec::new(),
             bounds: Rect::default(),
             from: tile.column,
-            hops: Vec::new(),
+            hops,
         });
     }
     // By net and gap: the rows at the right, with their last cells.
-    let mut rights: HashMap<(usize, usize), Vec<(i32, i32)>> = HashMap::new();
+    let mut rights: Vec<Vec<Vec<(i32, i32)>>> = scene.nets.iter().map(|net| vec![Vec::new(); net.hops.len()]).collect();
     for link in &layers.links {
         let column = layers.entries[link.left].column;
         let right = &layers.entries[link.right];
@@ -257,19 +267,14 @@ fn nets(seen: &Visible, layers: &Layers, rows: &[i32], hops: &HashMap<(usize, us
             Cell::Face(face) => scene.tiles[face].rect.x - 1,
             Cell::Lane(_) => scene.columns[right.column].x + scene.columns[right.column].w,
         };
-        let ends = rights.entry((link.net, column)).or_default();
-        ends.push((rows[link.right] + link.right_row, end));
+        let nth = column - scene.nets[link.net].from;
+        rights[link.net][nth].push((rows[link.right] + link.right_row, end));
     }
-    for (at, net) in scene.nets.iter_mut().enumerate() {
-        for column in net.from.. {
-            let Some(hop) = hops.get(&(at, column)) else { break };
-            let start = if column == net.from {
-                net.at.x + 1
-            } else {
-                scene.columns[column].x + scene.columns[column].w
-            };
-            gap(hop, start, &rights[&(at, column)], &mut net.segments);
-            net.hops.push(*hop);
+    for (net, rights) in scene.nets.iter_mut().zip(&rights) {
+        for (nth, (hop, rights)) in net.hops.iter().zip(rights).enumerate() {
+            let column = &scene.columns[net.from + nth];
+            let start = if nth == 0 { net.at.x + 1 } else { column.x + column.w };
+            gap(hop, start, rights, &mut net.segments);
         }
         tidy(net);
     }

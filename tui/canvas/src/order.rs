@@ -6,7 +6,7 @@ use crate::visible::Visible;
 /// Rounds of sweeps; more hardly ever help.
 const SWEEPS: usize = 4;
 /// Neighbours are swapped where that saves crossings, in graphs up to this many links.
-const SWAPPING: usize = 4000;
+const SWAPPING: usize = 1500;
 
 /// Orders the columns anew.
 pub(crate) fn order(seen: &Visible, layers: &mut Layers) {
@@ -16,8 +16,9 @@ pub(crate) fn order(seen: &Visible, layers: &mut Layers) {
     }
     let mut rows = Rows::of(seen, layers, &columns);
     let mut best = (crossings(layers, &rows, &columns), columns.clone());
+    let mut in_vain = 0;
     for sweep in 0..2 * SWEEPS {
-        if best.0 == 0 {
+        if best.0 == 0 || in_vain == 3 {
             break;
         }
         let forward = sweep % 2 == 0;
@@ -34,8 +35,10 @@ pub(crate) fn order(seen: &Visible, layers: &mut Layers) {
             }
         }
         let count = crossings(layers, &rows, &columns);
+        in_vain += 1;
         if count < best.0 {
             best = (count, columns.clone());
+            in_vain = 0;
         }
     }
     layers.columns = best.1;
@@ -258,6 +261,7 @@ fn finish(seen: &Visible, layers: &mut Layers) {
             Cell::Face(face) => Some(face),
             Cell::Lane(_) => None,
         };
+        let settled = is_settled(seen, column.iter().filter_map(face));
         let mut pinned: Vec<(u32, usize)> = Vec::new();
         let mut notes: Vec<usize> = Vec::new();
         column.retain(|entry| {
@@ -266,7 +270,7 @@ fn finish(seen: &Visible, layers: &mut Layers) {
                 notes.push(*entry);
                 return false;
             }
-            if let Some(slot) = seen.faces[face].pin.slot {
+            if let Some(slot) = seen.faces[face].pin.slot.filter(|_| !settled) {
                 pinned.push((slot, *entry));
                 return false;
             }
@@ -291,4 +295,19 @@ fn finish(seen: &Visible, layers: &mut Layers) {
         }
     }
     layers.columns = columns;
+}
+
+/// Whether the pinned tiles of a column are where they should be, so that lanes between them can stay too.
+fn is_settled(seen: &Visible, faces: impl Iterator<Item = usize>) -> bool {
+    let faces: Vec<usize> = faces.filter(|face| seen.faces[*face].beside.is_none()).collect();
+    let pin = |(at, face): (usize, &usize)| Some((seen.faces[*face].pin.slot?, at));
+    let mut pinned: Vec<(u32, usize)> = faces.iter().enumerate().filter_map(pin).collect();
+    pinned.sort_by_key(|(slot, _)| *slot);
+    let mut next = 0;
+    let last = faces.len() - pinned.len();
+    pinned.iter().enumerate().all(|(nth, (slot, at))| {
+        let wanted = usize::try_from(*slot).unwrap_or(usize::MAX).max(next).min(last + nth);
+        next = wanted + 1;
+        wanted == *at
+    })
 }

@@ -68,11 +68,8 @@ pub(crate) fn rank(seen: &Visible, before: Option<&[Option<usize>]>) -> Vec<usiz
         list.dedup();
     }
     let order = topological(&into, &out);
-    let pin = |face: usize| {
-        let pin = seen.faces[face].pin.column.unwrap_or(0);
-        // Columns beyond all tiles are as good as the last.
-        usize::try_from(pin).unwrap_or(usize::MAX).min(2 * n)
-    };
+    // Far beyond all tiles is as good as any.
+    let pin = |face: usize| seen.faces[face].pin.column.unwrap_or(0).min(1 << 20) as usize;
     let mut rank = vec![0; n];
     for &face in &order {
         let kept = before.and_then(|before| before[face]).unwrap_or(0);

@@ -131,28 +131,6 @@ pub(crate) fn working_dtype(dtype: DType) -> DType {
     if dtype == DType::F64 { DType::F64 } else { DType::F32 }
 }
 
-/// The output-side form: `y − s·Q(Qᵀy)`, where `y` is W·x *without the bias*: (…, d_out), or (n, c_out, h, w)
-/// if `channels_second`. `q` (d_out, r). Differentiable in both.
-///
-/// # Errors
-/// Shapes that do not fit.
-pub fn project_output(y: &Tensor, q: &Tensor, strength: f64, channels_second: bool) -> Result<Tensor> {
-    let q = q.to_dtype(y.dtype())?;
-    let qt = q.t()?.contiguous()?;
-    if channels_second {
-        let (n, c, h, w) = y.dims4()?;
-        let flat = y.reshape((n, c, h * w))?;
-        let inside = q.broadcast_matmul(&qt.broadcast_matmul(&flat)?)?;
-        let inside = inside.reshape((n, c, h, w))?;
-        return Ok((y - (inside * strength)?)?);
-    }
-    let shape = y.dims().to_vec();
-    let d = q.dim(0)?;
-    let rows = y.reshape((y.elem_count() / d, d))?;
-    let inside = rows.matmul(&q)?.matmul(&qt)?.reshape(shape)?;
-    Ok((y - (inside * strength)?)?)
-}
-
 /// The gradient with respect to B from the gradient with respect to Q as a leaf, where B = Q·R:
 /// `(I − QQᵀ)·gQ·R⁻ᵀ`. All of shape (d_out, r) but R (r, r).
 ///

@@ -133,3 +133,32 @@ pub(crate) fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Resul
     let tall = x.contiguous()?.index_select(&pick(height, h, x.device())?, 2)?;
     tall.index_select(&pick(width, w, x.device())?, 3)
 }
+
+/// See [`crate::ops::project`].
+pub(crate) fn project(y: &Tensor, q: &Tensor, strength: f64, bias: Option<&Tensor>) -> Result<Tensor> {
+    let qt = q.t()?.contiguous()?;
+    if let Ok((n, c, h, w)) = y.dims4() {
+        let flat = y.reshape((n, c, h * w))?;
+        let inside = q.broadcast_matmul(&qt.broadcast_matmul(&flat)?)?;
+        let z = (y - (inside.reshape((n, c, h, w))? * strength)?)?;
+        return match bias {
+            Some(bias) => z.broadcast_add(&bias.reshape((1, c, 1, 1))?),
+            None => Ok(z),
+        };
+    }
+    let inside = y.reshape(((), q.dim(0)?))?.matmul(q)?.matmul(&qt)?;
+    let z = (y - (inside.reshape(y.shape())? * strength)?)?;
+    match bias {
+        Some(bias) => z.broadcast_add(bias),
+        None => Ok(z),
+    }
+}
+
+/// See [`crate::ops::add_low_rank`].
+pub(crate) fn add_low_rank(y: &Tensor, inner: &Tensor, up: &Tensor, scale: f64) -> Result<Tensor> {
+    if let Ok((n, r, h, w)) = inner.dims4() {
+        let added = up.broadcast_matmul(&inner.reshape((n, r, h * w))?)?;
+        return y + (added.reshape(y.shape())? * scale)?;
+    }
+    y + (linear(inner, up, None)? * scale)?
+}

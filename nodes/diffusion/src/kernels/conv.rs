@@ -3,16 +3,22 @@
 //! Patches are laid out in (c_in, k_y, k_x) order, so that the weight is used as PyTorch stores it, and products
 //! are written straight into the (n, c, h, w) output. A 1x1 convolution needs no patches at all.
 
+mod narrow;
 mod patches;
+mod winograd;
 
+use super::packed::Packed;
 use super::simd::{sum, vectorised};
 use super::{
     Matrix, SMALL_PRODUCT, Shared, filled, gradient, product, product_into, spread, values, with_scratch, with_values,
 };
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use narrow::Narrow;
 use rayon::current_num_threads;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::Arc;
+use winograd::{Filters, Winograd};
 
 /// Floats of patches that a thread works on at once (about 0.75 MB).
 const PATCHES: usize = 3 << 16;
@@ -20,11 +26,32 @@ const PATCHES: usize = 3 << 16;
 const NARROW: usize = 64;
 
 /// `x * w + b` as [`crate::ops::conv2d`] defines it, for operands whose shapes fit.
-pub(crate) fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, padding: usize) -> Result<Tensor> {
+///
+/// `packed` belongs to `w`, which must be frozen: where its panels serve, they are made and used.
+pub(crate) fn conv2d(
+    x: &Tensor,
+    w: &Tensor,
+    b: Option<&Tensor>,
+    (stride, padding): (usize, usize),
+    packed: Option<&Arc<Packed>>,
+) -> Result<Tensor> {
+    let op = Conv {
+        packed: packed.cloned(),
+        ..sizes(x, w, stride, padding)?
+    };
+    let (x, w) = (x.contiguous()?, w.contiguous()?);
+    match b {
+        Some(b) => x.apply_op3(&w, &b.contiguous()?, op),
+        None => x.apply_op2(&w, op),
+    }
+}
+
+/// The sizes of a convolution whose operands fit.
+pub(super) fn sizes(x: &Tensor, w: &Tensor, stride: usize, padding: usize) -> Result<Conv> {
     let (n, ci, h, width) = x.dims4()?;
     let (co, _, kh, kw) = w.dims4()?;
     let out = |size: usize, k: usize| (size + 2 * padding - k) / stride + 1;
-    let op = Conv {
+    Ok(Conv {
         n,
         ci,
         h,
@@ -36,28 +63,25 @@ pub(crate) fn conv2d(x: &Tensor, w: &Tensor, b: Option<&Tensor>, stride: usize, 
         padding,
         oh: out(h, kh),
         ow: out(width, kw),
-    };
-    let (x, w) = (x.contiguous()?, w.contiguous()?);
-    match b {
-        Some(b) => x.apply_op3(&w, &b.contiguous()?, op),
-        None => x.apply_op2(&w, op),
-    }
+        packed: None,
+    })
 }
 
 /// All the sizes of one convolution.
-#[derive(Clone, Copy, Debug)]
-struct Conv {
-    n: usize,
-    ci: usize,
+#[derive(Clone, Debug)]
+pub(super) struct Conv {
+    pub(super) n: usize,
+    pub(super) ci: usize,
     h: usize,
     w: usize,
-    co: usize,
+    pub(super) co: usize,
     kh: usize,
     kw: usize,
     stride: usize,
     padding: usize,
     oh: usize,
     ow: usize,
+    packed: Option<Arc<Packed>>,
 }
 
 impl CustomOp2 for Conv {
@@ -111,27 +135,27 @@ impl CustomOp3 for Conv {
 }
 
 impl Conv {
-    fn output(&self) -> Shape {
+    pub(super) fn output(&self) -> Shape {
         Shape::from((self.n, self.co, self.oh, self.ow))
     }
 
     /// Pixels of an output plane.
-    fn pixels(&self) -> usize {
+    pub(super) fn pixels(&self) -> usize {
         self.oh * self.ow
     }
 
     /// Pixels of an input plane.
-    fn plane(&self) -> usize {
+    pub(super) fn plane(&self) -> usize {
         self.h * self.w
     }
 
     /// Values of one filter tap by tap, of one channel.
-    fn taps(&self) -> usize {
+    pub(super) fn taps(&self) -> usize {
         self.kh * self.kw
     }
 
     /// Values of a patch.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.ci * self.taps()
     }
 
@@ -167,6 +191,14 @@ impl Conv {
     }
 
     fn forward(&self, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Vec<f32> {
+        let packed = self.packed.as_ref();
+        if let Some(fast) = Winograd::forward(self) {
+            let filters = packed.map_or(Filters::Stored(w), |packed| Filters::Packed(packed.forward(w)));
+            return fast.convolve(x, filters, b);
+        }
+        if let (Some(narrow), Some(packed)) = (Narrow::forward(self), packed) {
+            return narrow.convolve(x, packed.forward(w), b);
+        }
         let (pixels, depth, image) = (self.pixels(), self.depth(), self.ci * self.plane());
         let parallel = self.n * self.co * pixels * depth > SMALL_PRODUCT;
         let weight = Matrix::new(w, depth, 1);
@@ -255,7 +287,15 @@ impl Conv {
     }
 
     /// `dx`: products with the transposed weight, scattered back from patches to pixels.
-    fn input_gradient(&self, w: &[f32], dy: &[f32]) -> Vec<f32> {
+    pub(super) fn input_gradient(&self, w: &[f32], dy: &[f32]) -> Vec<f32> {
+        let packed = self.packed.as_ref();
+        if let Some(fast) = Winograd::input_gradient(self) {
+            let filters = packed.map_or(Filters::Turned(w), |packed| Filters::Packed(packed.backward(w)));
+            return fast.convolve(dy, filters, None);
+        }
+        if let (Some(narrow), Some(packed)) = (Narrow::input_gradient(self), packed) {
+            return narrow.convolve(dy, packed.backward(w), None);
+        }
         let (pixels, plane, taps, depth) = (self.pixels(), self.plane(), self.taps(), self.depth());
         let parallel = self.n * self.co * pixels * depth > SMALL_PRODUCT;
         let threads = if parallel { current_num_threads() } else { 1 };
@@ -398,14 +438,14 @@ mod tests {
             check(
                 &name,
                 &inputs[..2],
-                &|t| conv2d(&t[0], &t[1], None, stride, padding),
+                &|t| conv2d(&t[0], &t[1], None, (stride, padding), None),
                 &reference,
                 2e-6,
             );
             check(
                 &name,
                 &inputs,
-                &|t| conv2d(&t[0], &t[1], Some(&t[2]), stride, padding),
+                &|t| conv2d(&t[0], &t[1], Some(&t[2]), (stride, padding), None),
                 &|t| reference(t)?.broadcast_add(&t[2].reshape((1, (), 1, 1))?),
                 2e-6,
             );
@@ -418,7 +458,7 @@ mod tests {
             let (x, k) = (noise(&[n, ci, h, w], 1), noise(&[co, ci, kh, kw], 2));
             let want = x.conv2d(&k, padding, stride, 1, 1).unwrap();
             let (x, k) = (x.to_dtype(DType::F32).unwrap(), k.to_dtype(DType::F32).unwrap());
-            assert!(distance(&conv2d(&x, &k, None, stride, padding).unwrap(), &want) < 2e-6);
+            assert!(distance(&conv2d(&x, &k, None, (stride, padding), None).unwrap(), &want) < 2e-6);
         }
     }
 
@@ -433,7 +473,7 @@ mod tests {
             &inputs,
             &|t| {
                 let (x, w) = view(t)?;
-                conv2d(&x, &w, Some(&t[2]), 1, 1)
+                conv2d(&x, &w, Some(&t[2]), (1, 1), None)
             },
             &|t| {
                 let (x, w) = view(t)?;
@@ -452,8 +492,8 @@ mod tests {
     fn an_operand_inside_a_larger_buffer_is_read_at_its_offset() {
         let x = noise(&[3, 2, 5, 5], 1).to_dtype(DType::F32).unwrap();
         let w = noise(&[4, 2, 3, 3], 2).to_dtype(DType::F32).unwrap();
-        let all = conv2d(&x, &w, None, 1, 1).unwrap();
-        let last = conv2d(&x.narrow(0, 2, 1).unwrap(), &w, None, 1, 1).unwrap();
+        let all = conv2d(&x, &w, None, (1, 1), None).unwrap();
+        let last = conv2d(&x.narrow(0, 2, 1).unwrap(), &w, None, (1, 1), None).unwrap();
         assert_eq!(distance(&last, &all.narrow(0, 2, 1).unwrap()), 0.0);
     }
 }

@@ -1,10 +1,12 @@
 //! `x Wᵀ + b`, with a backward pass that leaves frozen weights alone.
 
+use super::packed::{Packed, rows_product};
 use super::{Matrix, Shared, filled, gradient, values, wide_product, with_values};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor};
+use std::sync::Arc;
 
-/// As [`crate::ops::linear`] defines it, for operands whose shapes fit.
-pub(crate) fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tensor> {
+/// As [`crate::ops::linear`] defines it, for operands whose shapes fit. `packed` belongs to `w`, which must then be frozen.
+pub(crate) fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>, packed: Option<&Arc<Packed>>) -> Result<Tensor> {
     let mut shape = x.dims().to_vec();
     let (d_out, d_in) = w.dims2()?;
     let rows = x.elem_count() / x.dim(D::Minus1)?;
@@ -16,6 +18,7 @@ pub(crate) fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tenso
         d_in,
         d_out,
         output: Shape::from(shape),
+        packed: packed.cloned(),
     };
     let (x, w) = (x.contiguous()?, w.contiguous()?);
     match b {
@@ -24,11 +27,13 @@ pub(crate) fn linear(x: &Tensor, w: &Tensor, b: Option<&Tensor>) -> Result<Tenso
     }
 }
 
+#[derive(Debug)]
 struct Linear {
     rows: usize,
     d_in: usize,
     d_out: usize,
     output: Shape,
+    packed: Option<Arc<Packed>>,
 }
 
 impl CustomOp2 for Linear {
@@ -83,6 +88,15 @@ impl CustomOp3 for Linear {
 
 impl Linear {
     fn forward(&self, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Vec<f32> {
+        if let Some(packed) = &self.packed {
+            let panels = packed.forward(w);
+            // SAFETY: the product writes all of the output.
+            return unsafe {
+                filled(self.rows * self.d_out, |out| {
+                    rows_product(x, self.rows, panels, b, Shared::new(out));
+                })
+            };
+        }
         let (x, w) = (Matrix::new(x, self.d_in, 1), Matrix::new(w, 1, self.d_in));
         let size = (self.rows, self.d_out, self.d_in);
         // SAFETY: the product writes all of the output; with a bias, the bias did before it.
@@ -93,7 +107,7 @@ impl Linear {
                         row.write_copy_of_slice(b);
                     }
                 }
-                wide_product(size, Shared::new(out), self.d_out, b.is_some(), x, w);
+                wide_product(size, Shared::new(out), self.d_out, b.is_some(), x, w, 1.0);
             })
         }
     }
@@ -105,8 +119,16 @@ impl Linear {
                 true => Some(gradient(
                     x,
                     with_values(w, |w| {
-                        let (dy, w) = (Matrix::new(dy, d_out, 1), Matrix::new(w, d_in, 1));
-                        Ok(whole_product((rows, d_in, d_out), dy, w))
+                        if let Some(packed) = &self.packed {
+                            let panels = packed.backward(w);
+                            // SAFETY: the product writes all of the gradient.
+                            return Ok(unsafe {
+                                filled(rows * d_in, |out| {
+                                    rows_product(dy, rows, panels, None, Shared::new(out));
+                                })
+                            });
+                        }
+                        Ok(input_gradient((rows, d_in, d_out), w, dy))
                     })?,
                 )?),
                 false => None,
@@ -126,12 +148,18 @@ impl Linear {
     }
 }
 
+/// `dy W` for `dy` (rows, d_out) and `w` (d_out, d_in).
+pub(super) fn input_gradient((rows, d_in, d_out): (usize, usize, usize), w: &[f32], dy: &[f32]) -> Vec<f32> {
+    let (dy, w) = (Matrix::new(dy, d_out, 1), Matrix::new(w, d_in, 1));
+    whole_product((rows, d_in, d_out), dy, w)
+}
+
 /// `a b` in a buffer of its own.
 fn whole_product(size: (usize, usize, usize), a: Matrix<'_>, b: Matrix<'_>) -> Vec<f32> {
     // SAFETY: a product that does not add writes all of its destination.
     unsafe {
         filled(size.0 * size.1, |out| {
-            wide_product(size, Shared::new(out), size.1, false, a, b);
+            wide_product(size, Shared::new(out), size.1, false, a, b, 1.0);
         })
     }
 }
@@ -174,9 +202,15 @@ mod tests {
             ];
             let name = format!("{shape:?} to {d_out}");
             let plain = |t: &[Tensor]| composite::linear(&t[0], &t[1], None);
-            check(&name, &inputs[..2], &|t| linear(&t[0], &t[1], None), &plain, 2e-6);
+            check(&name, &inputs[..2], &|t| linear(&t[0], &t[1], None, None), &plain, 2e-6);
             let biased = |t: &[Tensor]| composite::linear(&t[0], &t[1], Some(&t[2]));
-            check(&name, &inputs, &|t| linear(&t[0], &t[1], Some(&t[2])), &biased, 2e-6);
+            check(
+                &name,
+                &inputs,
+                &|t| linear(&t[0], &t[1], Some(&t[2]), None),
+                &biased,
+                2e-6,
+            );
         }
     }
 
@@ -187,7 +221,7 @@ mod tests {
         check(
             "transposed",
             &inputs,
-            &|t| linear(&x(t)?, &t[1].t()?, Some(&t[2])),
+            &|t| linear(&x(t)?, &t[1].t()?, Some(&t[2]), None),
             &|t| composite::linear(&x(t)?.contiguous()?, &t[1].t()?.contiguous()?, Some(&t[2])),
             2e-6,
         );

@@ -197,12 +197,17 @@ mod tests {
     struct Gain(Tensor);
 
     impl Hook for Gain {
-        fn output(&self, layer: &Layer, _: &Tensor, y: Tensor) -> Result<Tensor> {
-            let gain = match layer.kind {
-                LayerKind::Linear => self.0.clone(),
-                LayerKind::Conv2d { .. } => self.0.reshape((1, (), 1, 1))?,
+        fn forward(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
+            let shaped = |t: &Tensor| match layer.kind {
+                LayerKind::Linear => Ok(t.clone()),
+                LayerKind::Conv2d { .. } => t.reshape((1, (), 1, 1)),
             };
-            Ok(y.broadcast_mul(&(gain + 1.0)?)?)
+            let y = layer.plain(x, None)?;
+            let y = y.broadcast_mul(&shaped(&(&self.0 + 1.0)?)?)?;
+            Ok(match &layer.bias {
+                Some(bias) => y.broadcast_add(&shaped(bias)?)?,
+                None => y,
+            })
         }
     }
 

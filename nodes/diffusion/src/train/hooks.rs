@@ -1,7 +1,6 @@
 //! How PaRa and LoRA change a module's output while they are trained.
 
-use crate::adapter::para::project_output;
-use crate::layer::{Hook, Layer, LayerKind};
+use crate::layer::{Hook, Layer};
 use crate::ops;
 use sdk::Result;
 use sdk::candle_core::Tensor;
@@ -16,9 +15,10 @@ pub(super) struct ParaHook {
 }
 
 impl Hook for ParaHook {
-    fn output(&self, layer: &Layer, _x: &Tensor, y: Tensor) -> Result<Tensor> {
-        let convolution = matches!(layer.kind, LayerKind::Conv2d { .. });
-        project_output(&y, &self.q, self.strength, convolution)
+    fn forward(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
+        let y = layer.plain(x, None)?;
+        let q = self.q.to_dtype(y.dtype())?;
+        ops::project(&y, &q, self.strength, layer.bias.as_ref())
     }
 }
 
@@ -34,18 +34,9 @@ pub(super) struct LoraHook {
 }
 
 impl Hook for LoraHook {
-    fn output(&self, layer: &Layer, x: &Tensor, y: Tensor) -> Result<Tensor> {
-        let down = self.down.to_dtype(x.dtype())?;
-        let up = self.up.to_dtype(x.dtype())?;
-        let inner = layer.apply(x, &down, None)?;
-        let added = match layer.kind {
-            LayerKind::Linear => ops::linear(&inner, &up, None)?,
-            LayerKind::Conv2d { .. } => {
-                let (n, r, h, w) = inner.dims4()?;
-                let flat = up.broadcast_matmul(&inner.reshape((n, r, h * w))?)?;
-                flat.reshape((n, (), h, w))?
-            }
-        };
-        Ok((y + (added * self.scale)?)?)
+    fn forward(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
+        let y = layer.plain(x, layer.bias.as_ref())?;
+        let inner = layer.apply(x, &self.down.to_dtype(x.dtype())?, None)?;
+        ops::add_low_rank(&y, &inner, &self.up.to_dtype(y.dtype())?, self.scale)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Checkpointing, Method, Trainer};
 use crate::adapter::para;
+use crate::kernels::packed::Packed;
 use crate::unet::{Ledger, SOURCES, Unet};
 use sdk::candle_core::DType;
 use sdk::{Result, bail};
@@ -16,13 +17,16 @@ const GRADIENTS: usize = 4;
 
 /// Bytes that a training step needs at its peak.
 ///
-/// `weights`: all tensors of the UNet. `activations`: what the forward pass keeps and the backward pass computes (see
+/// `weights`: all tensors of the UNet. `panels`: small layers' weights as the CPU kernels like them, in both directions; made in the
+/// first step, they stay with the model. `activations`: what the forward pass keeps and the backward pass computes (see
 /// [`Trainer::memory_estimate`]). `optimizer`: for each trained number itself, its two moments and its gradient in f32, what the model
 /// computes with in its working type, and for PaRa Q in f64. Text encoders and autoencoder are not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Estimate {
     /// Bytes of the UNet's tensors.
     pub weights: usize,
+    /// Bytes of weights that are kept in panels.
+    pub panels: usize,
     /// Bytes of activations and their gradients.
     pub activations: usize,
     /// Bytes of trained values, moments and gradients.
@@ -37,14 +41,19 @@ impl Estimate {
 
     /// What the training adds to a loaded model.
     pub fn working(&self) -> usize {
-        self.activations + self.optimizer
+        self.panels + self.activations + self.optimizer
     }
 }
 
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [total, weights, activations, optimizer] =
-            [self.total(), self.weights, self.activations, self.optimizer].map(bytes);
+        let [total, weights, activations, optimizer] = [
+            self.total(),
+            self.weights + self.panels,
+            self.activations,
+            self.optimizer,
+        ]
+        .map(bytes);
         write!(
             f,
             "about {total}: weights {weights}, activations {activations}, optimizer {optimizer}"
@@ -95,14 +104,14 @@ impl Trainer {
     ///
     /// The model's segments are walked as the backward pass does (Σ over the graphs that are alive, in values of the model's type):
     /// a segment's graph keeps the output of every operation from the first trained layer on; a trained layer's is
-    /// kept five times. Without recomputation all graphs are alive when the backward pass starts, with
+    /// kept twice. Without recomputation all graphs are alive when the backward pass starts, with
     /// it only one and the outputs between segments. On top come gradients waiting for their segment, and four
     /// tensors of the segment's largest size for the gradients within it.
     ///
     /// # Errors
     /// A model whose ways down and up do not fit.
     pub fn memory_estimate(&self) -> Result<Estimate> {
-        let dtype = self.unet.dtype();
+        let dtype = self.unet.working_dtype();
         let fused = dtype == DType::F32 && self.unet.device().is_cpu();
         let sized = |t: &sdk::candle_core::Tensor| t.elem_count() * t.dtype().size_in_bytes();
         let trained: usize = self.params.iter().map(|p| p.value.len()).sum();
@@ -111,6 +120,10 @@ impl Trainer {
             Method::Lora { .. } => 0,
         };
         Ok(Estimate {
+            panels: match fused {
+                true => self.unet.modules().iter().map(|m| Packed::bytes(&m.shape)).sum(),
+                false => 0,
+            },
             weights: self.unet.tensors().values().map(sized).sum(),
             activations: self.values_at_peak(self.recomputes, fused)? * dtype.size_in_bytes(),
             optimizer: trained * (16 + basis + para::working_dtype(dtype).size_in_bytes()),
@@ -266,6 +279,7 @@ mod tests {
     #[test]
     fn sentences_have_units() {
         let estimate = Estimate {
+            panels: 0,
             weights: 1_200_000_000,
             activations: 30_000_000,
             optimizer: 1_600_000,

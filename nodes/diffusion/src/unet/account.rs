@@ -34,8 +34,8 @@ impl Ledger<'_> {
 
     /// A layer at so many positions (pixels or tokens of all samples); returns the values of its output.
     ///
-    /// A trained layer keeps five tensors of its output's size: W·x, what is added or removed, the same times its strength, the
-    /// sum, and the sum with the bias; and the inner one, of width `rank`.
+    /// A trained layer keeps W·x and the sum with what is added or removed, and the inner one, of width `rank`; out of candle's
+    /// operations also what is added or removed, the same times its strength, and the sum with the bias.
     pub(crate) fn layer(&mut self, layer: &Layer, positions: usize) -> usize {
         let values = positions * width(layer);
         let rank = (self.rank)(&layer.path);
@@ -43,7 +43,8 @@ impl Ledger<'_> {
         let biased = usize::from(layer.bias.is_some());
         if rank > 0 {
             self.tensor(positions * rank);
-            (0..4 + biased).for_each(|_| self.tensor(values));
+            let count = if self.fused { 2 } else { 4 + biased };
+            (0..count).for_each(|_| self.tensor(values));
         } else {
             let extra = if self.fused { 0 } else { biased };
             (0..=extra).for_each(|_| self.tensor(values));

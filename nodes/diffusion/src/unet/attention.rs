@@ -85,7 +85,7 @@ impl Transformer {
         } else {
             self.proj_out.forward(&pixels(states)?, hooks)?
         };
-        Ok((out + x)?)
+        ops::add(&out, x)
     }
 
     /// (n, c, h, w) → (n, h · w, c).
@@ -128,10 +128,10 @@ impl Block {
 
     fn forward(&self, x: &Tensor, context: &Tensor, hooks: &Hooks) -> Result<Tensor> {
         let normed = self.norm1.forward(x)?;
-        let x = (self.attn1.forward(&normed, &normed, hooks)? + x)?;
-        let x = (self.attn2.forward(&self.norm2.forward(&x)?, context, hooks)? + x)?;
-        let gated = ops::geglu(&self.ff_in.forward(&self.norm3.forward(&x)?, hooks)?)?;
-        Ok((self.ff_out.forward(&gated, hooks)? + x)?)
+        let x = &ops::add(&self.attn1.forward(&normed, &normed, hooks)?, x)?;
+        let x = &ops::add(&self.attn2.forward(&self.norm2.forward(x)?, context, hooks)?, x)?;
+        let gated = ops::geglu(&self.ff_in.forward(&self.norm3.forward(x)?, hooks)?)?;
+        ops::add(&self.ff_out.forward(&gated, hooks)?, x)
     }
 }
 

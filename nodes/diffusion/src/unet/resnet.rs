@@ -1,6 +1,7 @@
 //! The resnet block of UNet and autoencoder.
 
 use crate::layer::{GroupNorm, Hooks, Layer};
+use crate::ops;
 use crate::parts::Parts;
 use sdk::Result;
 use sdk::candle_core::Tensor;
@@ -54,13 +55,12 @@ impl Resnet {
     pub(crate) fn forward(&self, x: &Tensor, time: Option<&Tensor>, hooks: &Hooks) -> Result<Tensor> {
         let mut h = self.conv1.forward(&self.norm1.forward(x, true)?, hooks)?;
         if let (Some(layer), Some(time)) = (&self.time, time) {
-            let shift = layer.forward(time, hooks)?;
-            h = h.broadcast_add(&shift.unsqueeze(2)?.unsqueeze(3)?)?;
+            h = ops::add_channels(&h, &layer.forward(time, hooks)?)?;
         }
         let h = self.conv2.forward(&self.norm2.forward(&h, true)?, hooks)?;
         match &self.shortcut {
-            Some(layer) => Ok((layer.forward(x, hooks)? + h)?),
-            None => Ok((x + h)?),
+            Some(layer) => ops::add(&layer.forward(x, hooks)?, &h),
+            None => ops::add(x, &h),
         }
     }
 }

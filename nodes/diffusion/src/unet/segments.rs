@@ -164,7 +164,10 @@ impl Unet {
             unet: self,
             t,
             added,
-            sources: [x.to_dtype(self.dtype())?, context.to_dtype(self.dtype())?],
+            sources: [
+                x.to_dtype(self.working_dtype())?,
+                context.to_dtype(self.working_dtype())?,
+            ],
             segments: self.segments(height, width)?,
         })
     }

@@ -46,6 +46,6 @@ impl PixelAttention {
             .forward(&mixed, &none)?
             .transpose(1, 2)?
             .reshape((n, c, h, w))?;
-        Ok((out + x)?)
+        ops::add(&out, x)
     }
 }

@@ -3,8 +3,8 @@
 use crate::common::{assert_close, failure, para_of, projector, random, tensors};
 use diffusion::adapter::combine::{self, Cap};
 use diffusion::adapter::lora::LoraModule;
-use diffusion::adapter::para::{Para, basis_gradient, project_output, reduce};
-use diffusion::linalg;
+use diffusion::adapter::para::{Para, basis_gradient, reduce};
+use diffusion::{linalg, ops};
 use sdk::candle_core::{DType, Tensor, Var};
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn reduction_and_output_side_equal_the_reference() {
         assert_close("W_reduce", &reduce(&g["W"], &q, 1.0).unwrap(), &g["W_reduce"], limit);
         // Outputs are (…, d_out) here, columns in the reference.
         let y = g["W"].matmul(&g["x"]).unwrap().t().unwrap().contiguous().unwrap();
-        let z = project_output(&y, &q, 1.0, false).unwrap();
+        let z = ops::project(&y, &q, 1.0, None).unwrap();
         assert_close("z", &z.t().unwrap().contiguous().unwrap(), &g["z"], limit);
         let out = z.broadcast_add(&g["bias"]).unwrap();
         assert_close("out", &out.t().unwrap().contiguous().unwrap(), &g["out"], limit);
@@ -44,7 +44,7 @@ fn convolutions_are_projected_on_their_output_channels() {
         assert_close("conv_W_reduce", &reduced, &g["conv_W_reduce"], limit);
         for (name, stride) in [("conv_out_s1", 1), ("conv_out_s2", 2)] {
             let y = g["conv_x"].conv2d(&g["conv_W"], 1, stride, 1, 1).unwrap();
-            let z = project_output(&y, &q, 1.0, true).unwrap();
+            let z = ops::project(&y, &q, 1.0, None).unwrap();
             assert_close(name, &z, &g[name], limit);
         }
         let weight = g["conv_W"].clone();
@@ -70,7 +70,7 @@ fn gradients_through_q_as_a_leaf_equal_the_reference() {
         let (q, r) = linalg::qr(&linalg::matrix(&g["B"]).unwrap()).unwrap();
         let leaf = Var::from_tensor(&linalg::tensor(&q, dtype).unwrap()).unwrap();
         let y = Var::from_tensor(&g["y"].t().unwrap().contiguous().unwrap()).unwrap();
-        let z = project_output(y.as_tensor(), leaf.as_tensor(), 1.0, false).unwrap();
+        let z = ops::project(y.as_tensor(), leaf.as_tensor(), 1.0, None).unwrap();
         let gz = g["gz"].t().unwrap().contiguous().unwrap();
         let store = (z * gz).unwrap().sum_all().unwrap().backward().unwrap();
         let leaf = linalg::matrix(store.get(leaf.as_tensor()).unwrap()).unwrap();

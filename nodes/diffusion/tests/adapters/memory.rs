@@ -170,7 +170,7 @@ fn in_a_process(settings: &[(&str, &str)]) -> Measured {
 fn recomputing_takes_less_memory_and_the_estimate_is_near() {
     // Few threads, and freed memory given back at once (glibc), so that the peak is that of live tensors.
     let size = [
-        ("PARA_BATCH", "2"),
+        ("PARA_BATCH", "4"),
         ("PARA_SIDE", "48"),
         ("PARA_STEPS", "1"),
         ("RAYON_NUM_THREADS", "2"),

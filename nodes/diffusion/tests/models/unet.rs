@@ -1,4 +1,5 @@
 use crate::common::{assert_close, expected, failure, fixture, want};
+use diffusion::folder::ModelFolder;
 use diffusion::layer::{Hook, Hooks, Layer, LayerKind};
 use diffusion::noise::Generator;
 use diffusion::unet::{Added, Module, Unet, UnetConfig, module_shapes};
@@ -43,6 +44,43 @@ fn predictions_equal_diffusers() {
                 3e-5,
             );
         }
+    }
+}
+
+/// The shipped model's UNet on each of the reference's inputs (tests/peers/reference.py), beside what diffusers says.
+fn shipped(dtype: DType) -> Vec<(&'static str, Tensor, Tensor)> {
+    let folder = ModelFolder::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../graphs/assets/emoji-xl")).unwrap();
+    let unet = folder.unet(dtype, &Device::Cpu).unwrap();
+    let reference = Weights::open(fixture("emoji-xl.safetensors")).unwrap();
+    let run = |name: &'static str| {
+        let input = |key: &str| want(&reference, &format!("{name}.{key}"));
+        let added = Added {
+            pooled: input("pooled"),
+            time_ids: input("time_ids"),
+        };
+        let (latent, times, states) = (input("latent"), input("timesteps"), input("states"));
+        let out = unet
+            .forward(&latent, &times, &states, Some(&added), &Hooks::none())
+            .unwrap();
+        (name, out, input("out"))
+    };
+    ["one", "two", "odd"].map(run).into()
+}
+
+/// Layers wide enough for every kernel: packed weights, Winograd's convolutions, small feature maps.
+#[test]
+fn the_shipped_model_equals_diffusers() {
+    for (name, got, want) in shipped(DType::F32) {
+        assert_close(name, &got, &want, 1e-5);
+    }
+}
+
+/// Weights and the operands of products have eight bits; 60 layers on, that is a per cent.
+#[test]
+fn bf16_is_near() {
+    for (name, got, want) in shipped(DType::BF16) {
+        assert_eq!(got.dtype(), DType::F32);
+        assert_close(name, &got, &want, 0.03);
     }
 }
 
@@ -224,11 +262,16 @@ fn unsupported_architectures_are_refused_by_name() {
 struct Gain(Tensor);
 
 impl Hook for Gain {
-    fn output(&self, layer: &Layer, _: &Tensor, y: Tensor) -> sdk::Result<Tensor> {
-        let gain = (&self.0 + 1.0)?;
-        Ok(match layer.kind {
-            LayerKind::Linear => y.broadcast_mul(&gain)?,
-            LayerKind::Conv2d { .. } => y.broadcast_mul(&gain.reshape((1, (), 1, 1))?)?,
+    fn forward(&self, layer: &Layer, x: &Tensor) -> sdk::Result<Tensor> {
+        let shaped = |t: &Tensor| match layer.kind {
+            LayerKind::Linear => Ok(t.clone()),
+            LayerKind::Conv2d { .. } => t.reshape((1, (), 1, 1)),
+        };
+        let y = layer.plain(x, None)?;
+        let y = y.broadcast_mul(&shaped(&(&self.0 + 1.0)?)?)?;
+        Ok(match &layer.bias {
+            Some(bias) => y.broadcast_add(&shaped(bias)?)?,
+            None => y,
         })
     }
 }

@@ -5,7 +5,7 @@ use canvas::{Direction, Level, Point, Rect, Size, Thing, View, layout};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn wires_keep_to_themselves_and_join_their_ports(model in any_model(24)) {

@@ -19,7 +19,13 @@ impl Conv {
     }
 
     /// Patches of `channels` at `pixels`: (channels · taps, pixels).
-    pub(super) fn gather(&self, x: &[f32], channels: Range<usize>, pixels: Range<usize>, patches: &mut [f32]) {
+    pub(in super::super) fn gather(
+        &self,
+        x: &[f32],
+        channels: Range<usize>,
+        pixels: Range<usize>,
+        patches: &mut [f32],
+    ) {
         let (plane, taps) = (self.plane(), self.taps());
         for (row, patch) in patches
             .chunks_exact_mut(pixels.len())
