@@ -3,6 +3,7 @@
 mod adapter;
 mod cache;
 mod check;
+mod edit;
 mod nodes;
 mod open;
 mod plan;
@@ -68,6 +69,8 @@ enum Command {
     Check(check::Arguments),
     /// Say what a run would execute and what it would take from the store
     Plan(plan::Arguments),
+    /// Draw a graph, run it and watch it, in the terminal
+    Edit(edit::Arguments),
     /// List the node types, or show the page of one
     Nodes(nodes::Arguments),
     /// Facts about adapters
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&cli.global, arguments),
         Command::Check(arguments) => check::run(&cli.global, arguments),
         Command::Plan(arguments) => plan::run(&cli.global, arguments),
+        Command::Edit(arguments) => edit::run(&cli.global, arguments),
         Command::Nodes(arguments) => nodes::run(&cli.global, arguments),
         Command::Adapter(command) => adapter::run(&cli.global, command),
         Command::Cache(command) => cache::run(&cli.global, command),

@@ -7,6 +7,7 @@
 pub(crate) mod bad_id;
 pub(crate) mod bad_link;
 pub(crate) mod bad_type;
+pub(crate) mod bypassed;
 pub(crate) mod cycle;
 pub(crate) mod duplicate_key;
 pub(crate) mod empty_list;
@@ -134,6 +135,8 @@ pub(crate) struct Context<'a> {
     pub(crate) document: &'a Document,
     pub(crate) catalog: &'a Catalog,
     pub(crate) suggest: Suggest,
+    /// Inputs (node, port) that lack a link for a reason that was reported already.
+    pub(crate) excused: Vec<(String, String)>,
     findings: Vec<Finding>,
 }
 
@@ -160,6 +163,7 @@ pub fn check_with(document: &Document, catalog: &Catalog, migrations: &Migration
         document,
         catalog,
         suggest: Suggest::default(),
+        excused: Vec::new(),
         findings: Vec::new(),
     };
     let mut nodes = Vec::new();
@@ -243,7 +247,7 @@ fn types<'a>(cx: &mut Context<'a>, migrations: &Migrations) -> Vec<Resolved<'a>>
         }
         resolved.push(entry);
     }
-    resolved
+    bypassed::pass_through(cx, resolved)
 }
 
 /// Checks inputs and parameters of every node.

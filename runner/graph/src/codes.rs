@@ -68,6 +68,7 @@ pub static ALL: &[&Code] = &[
     &c::param_range::CODE,
     &c::param_choice::CODE,
     &c::null_param::CODE,
+    &c::bypassed::CODE,
 ];
 
 /// The code of that id.

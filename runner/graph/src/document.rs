@@ -43,7 +43,9 @@ pub struct Node {
     pub inputs: IndexMap<String, Links>,
     /// Parameters, in the author's order.
     pub params: Map<String, Value>,
-    /// Keys other than `type`, `inputs` and `params`.
+    /// Whether the node is bypassed: it does not run, and what comes in goes out.
+    pub bypass: bool,
+    /// Keys that mean nothing here.
     pub extra: Map<String, Value>,
 }
 
@@ -192,7 +194,7 @@ impl Node {
         }
     }
 
-    /// The node's object: `type`, `inputs`, `params` (the latter two when they hold something), then the rest.
+    /// The node's object: `type`, `inputs`, `params`, `bypass` (the latter three when they hold something), then the rest.
     pub fn to_json(&self) -> NodeJson {
         let mut json = Map::new();
         json.insert("type".to_owned(), self.ty.to_string().into());
@@ -206,6 +208,9 @@ impl Node {
         }
         if !self.params.is_empty() {
             json.insert("params".to_owned(), Value::Object(self.params.clone()));
+        }
+        if self.bypass {
+            json.insert("bypass".to_owned(), true.into());
         }
         json.extend(self.extra.clone());
         json
@@ -229,6 +234,8 @@ impl Node {
                 ("inputs", other) => wrong.push(("inputs", other)),
                 ("params", Value::Object(params)) => node.params = params,
                 ("params", other) => wrong.push(("params", other)),
+                ("bypass", Value::Bool(bypass)) => node.bypass = bypass,
+                ("bypass", other) => wrong.push(("bypass", other)),
                 (_, value) => drop(node.extra.insert(key, value)),
             }
         }

@@ -105,6 +105,15 @@ impl Document {
         self.take(node, "params", param)
     }
 
+    /// Bypasses a node, or does so no more.
+    ///
+    /// # Errors
+    /// No such node.
+    pub fn set_bypass(&mut self, node: &str, on: bool) -> Result<(), EditError> {
+        self.known(node)?;
+        self.set_node_key(node, "bypass", on)
+    }
+
     /// Links an input, in place of what fed it.
     ///
     /// # Errors

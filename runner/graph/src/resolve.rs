@@ -112,7 +112,8 @@ pub(crate) fn inputs<'a>(
     }
     let mut checked = Vec::with_capacity(declared.len());
     for (input, links) in declared.iter().zip(fed) {
-        if links.is_none() && !input.optional {
+        let excused = || cx.excused.iter().any(|(node, port)| node == id && *port == input.name);
+        if links.is_none() && !input.optional && !excused() {
             let offers = offers.of(all, &input.ty, at);
             missing_input::report(cx, id, input, &offers);
         }

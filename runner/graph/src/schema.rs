@@ -67,7 +67,11 @@ fn node(names: &[&str], rules: Vec<Value>) -> Value {
                     "anyOf": [{ "$ref": "#/$defs/link" }, { "type": "array", "items": { "$ref": "#/$defs/link" } }]
                 }
             },
-            "params": { "description": "Parameters by name.", "type": "object" }
+            "params": { "description": "Parameters by name.", "type": "object" },
+            "bypass": {
+                "description": "The node does not run; what comes in goes out: each output is the first input of its type.",
+                "type": "boolean"
+            }
         }
     });
     // An empty `allOf` is not valid.

@@ -111,6 +111,27 @@ impl Document {
         Ok(())
     }
 
+    /// Sets `/nodes/id/key` to `true`, or removes it.
+    pub(crate) fn set_node_key(&mut self, id: &str, key: &str, on: bool) -> Result<(), EditError> {
+        let Some(node) = self.object(&["nodes", id]) else {
+            return refuse(
+                format!("node `{}` is not an object", shorten(id)),
+                "fix the file by hand first",
+            );
+        };
+        let given = self.spans.find(&pointer(&["nodes", id, key]));
+        match (given, on) {
+            (Some(at), false) => self.relay_cut(node, self.member(at), ""),
+            (Some(at), true) => self.splice(self.spans.entries()[at].value.clone(), "true"),
+            (None, false) => {}
+            (None, true) => {
+                let (at, text) = self.appended(node, &format!("{}:true", Value::String(key.to_owned())));
+                self.relay_cut(node, at..at, &text);
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn put_top(&mut self, key: &str, raw: &str) -> Result<(), EditError> {
         self.editable()?;
         if let Some(at) = self.spans.find(&pointer(&[key])) {

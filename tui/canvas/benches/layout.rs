@@ -42,7 +42,7 @@ fn layered(nodes: usize, wires: usize) -> Model {
 fn bench(c: &mut Criterion) {
     let mut model = layered(500, 1000);
     c.bench_function("layout of 500 nodes, 1000 wires", |b| {
-        b.iter(|| layout(black_box(&model), None))
+        b.iter(|| layout(black_box(&model), None));
     });
     let scene = layout(&model, None);
     model.wires.push(Wire {
@@ -50,25 +50,25 @@ fn bench(c: &mut Criterion) {
         to: PortRef { node: 120, port: 3 },
     });
     c.bench_function("layout of 500 nodes after an edit", |b| {
-        b.iter(|| layout(black_box(&model), Some(&scene)))
+        b.iter(|| layout(black_box(&model), Some(&scene)));
     });
     let view = Rect::new(200, 50, 200, 60);
     c.bench_function("wires in a view of 200x60, 500 nodes", |b| {
-        b.iter(|| scene.wires(black_box(view)))
+        b.iter(|| scene.wires(black_box(view)));
     });
     c.bench_function("minimap of 500 nodes", |b| {
-        b.iter(|| scene.minimap(Size::new(26, 6), black_box(view)))
+        b.iter(|| scene.minimap(Size::new(26, 6), black_box(view)));
     });
     let mut large = layered(5000, 10_000);
     large.level = Level::Compact;
     let scene = layout(&large, None);
     c.bench_function("wires in a view of 200x60, 5000 nodes", |b| {
-        b.iter(|| scene.wires(black_box(view)))
+        b.iter(|| scene.wires(black_box(view)));
     });
     let mut group = c.benchmark_group("large");
     group.sample_size(10);
     group.bench_function("layout of 5000 nodes, 10000 wires", |b| {
-        b.iter(|| layout(black_box(&large), None))
+        b.iter(|| layout(black_box(&large), None));
     });
     group.finish();
 }

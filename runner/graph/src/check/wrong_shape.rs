@@ -50,11 +50,12 @@ pub(crate) fn node(id: &str, token: &str) -> Finding {
         .at_value(pointer(&["nodes", id]))
 }
 
-/// `type`, `inputs` or `params` of a node.
+/// `type`, `inputs`, `params` or `bypass` of a node.
 pub(crate) fn part(id: &str, part: &str, found: &Value) -> Finding {
     let (what, expected) = match part {
         "type" => ("a text", "the name of a node type: `\"para/train\"`"),
         "inputs" => ("an object", "ports with their links: `{ \"model\": \"base.model\" }`"),
+        "bypass" => ("true or false", "`true` or `false`"),
         _ => ("an object", "names with their values: `{ \"seed\": 1 }`"),
     };
     Finding::new(&CODE, format!("`{part}` of node `{}` must be {what}", shorten(id)))

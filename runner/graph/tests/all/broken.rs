@@ -421,6 +421,21 @@ fn param_cases() -> Vec<Case> {
         ),
         (
             with_base(
+                "\"e\": { \"type\": \"text/encode\", \"inputs\": { \"text\": \"base.text\" }, \"params\": { \"prompt\": \"p\" }, \"bypass\": true },\n\"s\": { \"type\": \"sample/ddim\", \"inputs\": { \"model\": \"base.model\", \"conditioning\": \"e.conditioning\" } },\n\"x\": { \"type\": \"load/images\", \"params\": { \"path\": \"p\" }, \"bypass\": 1 }",
+            ),
+            &[
+                (
+                    "G036",
+                    4,
+                    82,
+                    "/nodes/s/inputs/conditioning",
+                    "remove `bypass` from `e`",
+                ),
+                ("G005", 5, 68, "/nodes/x/bypass", "true or false"),
+            ],
+        ),
+        (
+            with_base(
                 "\"g\": { \"type\": \"image/grid\", \"inputs\": { \"images\": [] }, \"params\": { \"labels\": \"a\", \"columns\": false } }",
             ),
             &[

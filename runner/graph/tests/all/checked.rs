@@ -184,3 +184,22 @@ fn made_and_layout_mean_nothing() {
     assert_eq!(format!("{:?}", with.nodes), format!("{:?}", without.nodes));
     assert_eq!(parse(&text).0.top("made").unwrap()["base"], json!("b"));
 }
+
+/// A bypassed node is no part of what runs; what fed it feeds what it fed.
+#[test]
+fn bypassed_nodes_pass_on_what_they_take() {
+    let text = |bypass: &str| {
+        file(&format!(
+            r#""i": {{ "type": "load/images", "params": {{ "path": "x" }} }},
+               "one": {{ "type": "image/grid", "inputs": {{ "images": ["i.images"] }}{bypass} }},
+               "two": {{ "type": "image/grid", "inputs": {{ "images": "one.images" }}{bypass} }},
+               "save": {{ "type": "image/save", "inputs": {{ "images": ["two.images", "i.images"] }} }}"#
+        ))
+    };
+    assert_eq!(checked(&text("")).nodes.len(), 4);
+    let left = checked(&text(r#", "bypass": true"#));
+    let ids: Vec<_> = left.nodes.iter().map(|node| node.id.as_str()).collect();
+    assert_eq!(ids, ["i", "save"]);
+    let images = Source { node: 0, output: 0 };
+    assert_eq!(left.nodes[1].inputs[0].links, [images, images]);
+}

@@ -1,0 +1,310 @@
+//! The loop: wait, take all that has come, update, draw if something changed; sleep otherwise.
+
+use crate::effect::Effect;
+use crate::event::{Encoded, Event, FileEvent};
+use crate::keymap::Keymap;
+use crate::session::{How, Session};
+use crate::state::{Dirty, State};
+use crate::terminal::{self, Guard, Screen};
+use crate::{clipboard, view};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Size;
+use ratatui_image::picker::Picker;
+use ratatui_image::{FilterType, Resize};
+use std::io::{self, stdout};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+mod files;
+mod input;
+mod outside;
+
+/// Frames are at least this far apart.
+const FRAME: Duration = Duration::from_millis(8);
+
+/// Frames that only tell of progress are at least this far apart.
+const PROGRESS: Duration = Duration::from_millis(250);
+
+/// How the editor is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The graph to open.
+    pub graph: Option<PathBuf>,
+    /// The worker.
+    pub worker: How,
+    /// Whether the worker is on another machine.
+    pub remote: bool,
+    /// Whether the mouse is taken.
+    pub mouse: bool,
+    /// Colours.
+    pub theme: crate::theme::Theme,
+    /// Signs.
+    pub glyphs: crate::glyph::Glyphs,
+    /// Whether pictures may be sent in the terminal's own way, or only as coloured cells.
+    pub pictures: bool,
+    /// Keys of the user's own.
+    pub keymap: Keymap,
+}
+
+/// Runs the editor until the user leaves it.
+///
+/// # Errors
+/// The terminal refuses.
+pub fn run(options: Options) -> io::Result<()> {
+    let guard = Guard::take(options.mouse)?;
+    // Asked while nothing else reads the terminal.
+    let picker = if options.pictures {
+        Picker::from_query_stdio().ok()
+    } else {
+        None
+    };
+    let picker = picker.unwrap_or_else(Picker::halfblocks);
+    let screen = Screen::new(CrosstermBackend::new(stdout()))?;
+    let size = screen.size()?;
+    let (to, events) = unbounded();
+    let reader = input::Reader::start(&to);
+    input::signals(&to)?;
+    let files = files::Files::start(&to);
+    let pictures = encoder(picker, &to);
+    let mut state = State::new(
+        Arc::new(options.keymap),
+        options.theme,
+        options.glyphs,
+        (size.width, size.height),
+    );
+    state.offset = chrono::Local::now().offset().local_minus_utc();
+    state.remote = options.remote;
+    state.home = files::home();
+    state.tour = (!files.tour_was_seen()).then_some(0);
+    let mut app = App {
+        guard,
+        screen,
+        state,
+        to,
+        reader,
+        files,
+        pictures,
+        how: options.worker,
+        session: None,
+        workers: 0,
+        drawn: Instant::now() - PROGRESS,
+        over: false,
+    };
+    app.state.now = now();
+    app.files.send(files::Job::Open(options.graph));
+    app.start_worker();
+    let result = app.turn(&events);
+    app.end();
+    result
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A picture's number, its file, the cells it may fill.
+type ToEncode = (u64, Arc<[u8]>, (u16, u16));
+
+struct App {
+    guard: Guard,
+    screen: Screen,
+    state: State,
+    to: Sender<Event>,
+    reader: input::Reader,
+    files: files::Files,
+    pictures: Sender<ToEncode>,
+    how: How,
+    session: Option<Session>,
+    workers: usize,
+    drawn: Instant,
+    over: bool,
+}
+
+impl App {
+    fn turn(&mut self, events: &Receiver<Event>) -> io::Result<()> {
+        self.draw()?;
+        while !self.over {
+            let first = match self.patience() {
+                Some(wait) => match events.recv_timeout(wait) {
+                    Ok(event) => event,
+                    Err(RecvTimeoutError::Timeout) => Event::Timer,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                },
+                None => match events.recv() {
+                    Ok(event) => event,
+                    Err(_) => break,
+                },
+            };
+            self.take(first)?;
+            // All that has come meanwhile belongs to the same frame.
+            let until = Instant::now() + FRAME;
+            while let Ok(event) = events.try_recv() {
+                self.take(event)?;
+                if self.over || Instant::now() > until {
+                    break;
+                }
+            }
+            if self.due().is_some_and(|wait| wait.is_zero()) {
+                self.draw()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How long to wait for an event: until a frame is due, or until something happens by itself.
+    fn patience(&self) -> Option<Duration> {
+        let deadline = self
+            .state
+            .deadline()
+            .map(|at| Duration::from_millis(at.saturating_sub(now())));
+        [deadline, self.due()].into_iter().flatten().min()
+    }
+
+    /// How long until the next frame; none when there is nothing to draw.
+    fn due(&self) -> Option<Duration> {
+        let apart = match self.state.dirty {
+            Dirty::No => return None,
+            Dirty::Progress => PROGRESS,
+            Dirty::Yes => FRAME,
+        };
+        Some(apart.saturating_sub(self.drawn.elapsed()))
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let state = &mut self.state;
+        state.counters.frames += 1;
+        let mut hits = Vec::new();
+        terminal::draw(&mut self.screen, |frame| hits = view::draw(state, frame))?;
+        state.hits = hits;
+        state.dirty = Dirty::No;
+        self.drawn = Instant::now();
+        Ok(())
+    }
+
+    fn take(&mut self, event: Event) -> io::Result<()> {
+        if let Event::WorkerGone(gone) = &event {
+            if self
+                .session
+                .as_ref()
+                .is_some_and(|session| session.number() != gone.number)
+            {
+                return Ok(());
+            }
+            self.session = None;
+        }
+        let effects = self.state.update(event, now());
+        effects.into_iter().try_for_each(|effect| self.perform(effect))
+    }
+
+    fn perform(&mut self, effect: Effect) -> io::Result<()> {
+        match effect {
+            Effect::Ask(request) => {
+                if let Some(session) = &self.session {
+                    session.ask(&request);
+                }
+            }
+            Effect::StartWorker => self.start_worker(),
+            Effect::Save { path, text, expected } => self.files.send(files::Job::Save { path, text, expected }),
+            Effect::Open(path) => self.files.send(files::Job::Open(Some(path))),
+            Effect::Journal(entry) => self.files.send(files::Job::Journal(entry)),
+            Effect::Copy(text) => clipboard::send(stdout(), &text)?,
+            Effect::Outside { text, extension } => {
+                let result = self.outside(&text, extension)?;
+                self.take(Event::Outside(result))?;
+            }
+            Effect::Encode { key, bytes, size } => drop(self.pictures.send((key, bytes, size))),
+            Effect::Keep(record) => self.files.send(files::Job::Keep(record)),
+            Effect::Runs(graph) => self.files.send(files::Job::Runs(graph)),
+            Effect::TourSeen => self.files.send(files::Job::TourSeen),
+            Effect::Suspend => {
+                terminal::give_back();
+                self.reader.pause();
+                // Stops this process here; it goes on when the shell says so.
+                let _ = signal_hook::low_level::raise(signal_hook::consts::SIGSTOP);
+                self.again()?;
+            }
+            Effect::Redraw => self.screen.clear()?,
+            Effect::Quit => self.over = true,
+        }
+        Ok(())
+    }
+
+    /// The terminal is ours once more.
+    fn again(&mut self) -> io::Result<()> {
+        self.guard.again()?;
+        self.reader.go_on();
+        self.screen.clear()?;
+        let size = self.screen.size()?;
+        self.take(Event::Resize(size.width, size.height))
+    }
+
+    /// Lets the user's own editor work on a text.
+    fn outside(&mut self, text: &str, extension: &str) -> io::Result<Result<String, String>> {
+        terminal::give_back();
+        self.reader.pause();
+        let result = outside::edit(text, extension);
+        self.again()?;
+        Ok(result)
+    }
+
+    fn start_worker(&mut self) {
+        if let Some(old) = self.session.take() {
+            old.kill();
+        }
+        self.workers += 1;
+        match Session::start(&self.how, self.workers, &self.to) {
+            Ok(session) => {
+                self.session = Some(session);
+                self.state.greet();
+                for effect in std::mem::take(&mut self.state.outbox) {
+                    if let (Effect::Ask(request), Some(session)) = (&effect, &self.session) {
+                        session.ask(request);
+                    } else {
+                        self.state.outbox.push(effect);
+                    }
+                }
+            }
+            Err(gone) => drop(self.to.send(Event::WorkerGone(gone))),
+        }
+    }
+
+    fn end(self) {
+        drop(self.guard);
+        if let Some(session) = &self.session {
+            session.ask(&protocol::Request {
+                id: u64::MAX,
+                ask: protocol::Ask::Quit,
+            });
+        }
+        self.files.finish();
+    }
+}
+
+/// Makes pictures ready on a thread of its own.
+fn encoder(picker: Picker, events: &Sender<Event>) -> Sender<ToEncode> {
+    let (to, jobs) = unbounded::<ToEncode>();
+    let events = events.clone();
+    std::thread::spawn(move || {
+        for (key, bytes, size) in jobs {
+            let picture = image::load_from_memory(&bytes).map_err(|e| format!("this picture cannot be shown: {e}"));
+            let encoded = picture.and_then(|picture| {
+                let resize = Resize::Scale(Some(FilterType::Triangle));
+                let made = picker.new_protocol(picture, Size::new(size.0, size.1), resize);
+                made.map(|made| Encoded(Arc::new(made))).map_err(|e| e.to_string())
+            });
+            if events.send(Event::Picture(key, size, encoded)).is_err() {
+                return;
+            }
+        }
+    });
+    to
+}
+
+/// What the files thread says of a failure.
+fn failed(what: &str, error: &dyn std::fmt::Display) -> Event {
+    Event::File(FileEvent::Failed(format!("{what}: {error}")))
+}

@@ -1,0 +1,289 @@
+//! Files, on a thread of its own: graphs, journals, runs.
+
+use super::failed;
+use crate::effect::Entry;
+use crate::event::{Event, FileEvent};
+use crate::journal::{Journal, Opened};
+use crate::mirror::Line;
+use crate::runs::{self, Record};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use etcetera::BaseStrategy;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Something to do.
+pub(super) enum Job {
+    Save {
+        path: PathBuf,
+        text: String,
+        expected: Option<Option<String>>,
+    },
+    /// A graph, or a new one.
+    Open(Option<PathBuf>),
+    Journal(Entry),
+    Keep(Box<Record>),
+    Runs(Option<PathBuf>),
+    TourSeen,
+}
+
+/// The thread.
+pub(super) struct Files {
+    to: Sender<Job>,
+    thread: JoinHandle<()>,
+    tour: PathBuf,
+}
+
+/// Changes are on the disk itself after this long.
+const SYNC: Duration = Duration::from_secs(1);
+
+/// The user's home folder.
+pub(super) fn home() -> Option<PathBuf> {
+    etcetera::home_dir().ok()
+}
+
+/// Where the editor keeps what is its own.
+fn folder() -> PathBuf {
+    let base = etcetera::choose_base_strategy().ok();
+    let state = base.map(|base| base.state_dir().unwrap_or_else(|| base.data_dir()));
+    state.unwrap_or_else(std::env::temp_dir).join("para")
+}
+
+impl Files {
+    pub(super) fn start(events: &Sender<Event>) -> Self {
+        let (to, jobs) = unbounded();
+        let folder = folder();
+        let tour = folder.join("tour-seen");
+        let worker = Worker {
+            events: events.clone(),
+            folder,
+            journal: None,
+        };
+        let thread = thread::spawn(move || worker.run(&jobs));
+        Self { to, thread, tour }
+    }
+
+    pub(super) fn send(&self, job: Job) {
+        let _ = self.to.send(job);
+    }
+
+    pub(super) fn tour_was_seen(&self) -> bool {
+        self.tour.exists()
+    }
+
+    /// Waits until everything is written.
+    pub(super) fn finish(self) {
+        drop(self.to);
+        let _ = self.thread.join();
+    }
+}
+
+struct Worker {
+    events: Sender<Event>,
+    folder: PathBuf,
+    journal: Option<Journal>,
+}
+
+impl Worker {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let unsynced = self.journal.as_ref().is_some_and(Journal::is_unsynced);
+            let job = if unsynced {
+                jobs.recv_timeout(SYNC)
+            } else {
+                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match job {
+                Ok(job) => self.perform(job),
+                Err(RecvTimeoutError::Timeout) => self.sync(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.sync();
+        if let Some(journal) = self.journal {
+            journal.close();
+        }
+    }
+
+    fn say(&self, event: FileEvent) {
+        let _ = self.events.send(Event::File(event));
+    }
+
+    fn sync(&mut self) {
+        if let Some(Err(error)) = self.journal.as_mut().map(Journal::sync) {
+            let _ = self.events.send(failed("the journal cannot be kept", &error));
+        }
+    }
+
+    fn perform(&mut self, job: Job) {
+        match job {
+            Job::Save { path, text, expected } => self.save(path, text, expected),
+            Job::Open(path) => self.open(path),
+            Job::Journal(entry) => {
+                let moved = match &entry {
+                    Entry::Base { path, .. } => path.clone().map(|path| absolute(&path)),
+                    _ => None,
+                };
+                if let Some(path) = moved {
+                    self.follow(&path);
+                }
+                if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.write(entry)) {
+                    let _ = self.events.send(failed("the journal cannot be kept", &error));
+                }
+            }
+            Job::Keep(mut record) => {
+                record.file = record.file.map(|file| absolute(&file));
+                if let Err(error) = runs::keep(&self.folder.join("runs"), &record) {
+                    let _ = self.events.send(failed("the run cannot be kept", &error));
+                }
+            }
+            Job::Runs(graph) => {
+                let graph = graph.map(|graph| absolute(&graph));
+                let found = runs::list(&self.folder.join("runs"), graph.as_deref());
+                self.say(FileEvent::Runs(found));
+            }
+            Job::TourSeen => {
+                // One who sees the tour again is not harmed.
+                let _ = std::fs::create_dir_all(&self.folder)
+                    .and_then(|()| std::fs::write(self.folder.join("tour-seen"), ""));
+            }
+        }
+    }
+
+    fn save(&self, path: PathBuf, text: String, expected: Option<Option<String>>) {
+        if let Some(expected) = expected {
+            let there = std::fs::read_to_string(&path).ok();
+            let exists = path.exists();
+            if (exists || expected.is_some()) && there != expected && there.as_deref() != Some(&text) {
+                return self.say(FileEvent::Changed { path });
+            }
+        }
+        match write(&path, &text) {
+            Ok(()) => self.say(FileEvent::Saved {
+                path: absolute(&path),
+                text,
+            }),
+            Err(error) => drop(
+                self.events
+                    .send(failed(&format!("{} cannot be saved", path.display()), &error)),
+            ),
+        }
+    }
+
+    fn open(&mut self, path: Option<PathBuf>) {
+        let Some(path) = path else {
+            let recovered = self.take_journal(None);
+            return self.say(FileEvent::Opened {
+                path: PathBuf::new(),
+                text: None,
+                recovered,
+            });
+        };
+        let path = absolute(&path);
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => match read_graph(&path, bytes) {
+                Ok(text) => Some(text),
+                Err(why) => return drop(self.events.send(failed(&path.display().to_string(), &why))),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return drop(
+                    self.events
+                        .send(failed(&format!("{} cannot be read", path.display()), &error)),
+                );
+            }
+        };
+        let recovered = self
+            .take_journal(Some(&path))
+            .filter(|found| Some(&found.text) != text.as_ref());
+        self.say(FileEvent::Opened { path, text, recovered });
+    }
+
+    /// Opens the journal of a graph in place of the one there is.
+    fn take_journal(&mut self, graph: Option<&Path>) -> Option<crate::journal::Recovered> {
+        if let Some(old) = self.journal.take() {
+            old.close();
+        }
+        match Journal::open(&self.folder.join("journals"), graph) {
+            Ok(Opened::Ours(journal, recovered)) => {
+                self.journal = Some(*journal);
+                recovered
+            }
+            Ok(Opened::Taken) => {
+                self.warn("another editor has this graph open: changes here are not kept for a crash");
+                None
+            }
+            Err(error) => {
+                let _ = self.events.send(failed(
+                    "there is no journal, so changes are not kept for a crash",
+                    &error,
+                ));
+                None
+            }
+        }
+    }
+
+    /// The graph has another file now: its journal goes with it.
+    fn follow(&mut self, graph: &Path) {
+        let wanted = Journal::path_for(&self.folder.join("journals"), graph);
+        if self.journal.as_ref().is_some_and(|journal| journal.path() == wanted) {
+            return;
+        }
+        if let Some(mut old) = self.journal.take() {
+            let _ = old.write(Entry::Clean);
+            old.close();
+        }
+        if let Ok(Opened::Ours(journal, _)) = Journal::open(&self.folder.join("journals"), Some(graph)) {
+            self.journal = Some(*journal);
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        self.say(FileEvent::Said(Line {
+            time: super::now(),
+            node: None,
+            mark: Some(crate::glyph::Mark::Stale),
+            text: text.to_owned(),
+        }));
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The graph in a file: its text, or what a picture carries.
+fn read_graph(path: &Path, bytes: Vec<u8>) -> Result<String, String> {
+    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("png")) {
+        return Err("a picture: `para run` runs the graph inside it, and `para edit` edits graph files".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| "this is no text".to_owned())
+}
+
+/// Writes a file whole or not at all; what it was allowed to before it is allowed to after.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    // Through a link, the file behind it is meant.
+    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().unwrap_or(folder);
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    match std::fs::metadata(&target) {
+        Ok(data) => file.as_file().set_permissions(data.permissions())?,
+        Err(_) => open_to_all(file.as_file())?,
+    }
+    file.persist(&target)?;
+    Ok(())
+}
+
+/// Temporary files are for their owner only; graphs are files like any other.
+fn open_to_all(file: &std::fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}

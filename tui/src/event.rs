@@ -1,0 +1,93 @@
+//! All that can wake the editor.
+
+use crate::mirror::Line;
+use crate::runs::Record;
+use crossterm::event::{KeyEvent, MouseEvent};
+use protocol::Message;
+use ratatui_image::protocol::Protocol;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Something that happened. Its time comes beside it: nothing in `update` reads a clock.
+#[derive(Debug)]
+pub enum Event {
+    /// A key.
+    Key(KeyEvent),
+    /// The mouse.
+    Mouse(MouseEvent),
+    /// A text was pasted into the terminal.
+    Paste(String),
+    /// The terminal has another size.
+    Resize(u16, u16),
+    /// The terminal has the focus, or not.
+    Focus(bool),
+    /// A line from the worker.
+    Worker(Message),
+    /// The worker went away.
+    WorkerGone(Gone),
+    /// What the file system answered.
+    File(FileEvent),
+    /// What an editor outside gave back.
+    Outside(Result<String, String>),
+    /// A picture is ready to be drawn.
+    Picture(u64, (u16, u16), Result<Encoded, String>),
+    /// A deadline of the state is over.
+    Timer,
+    /// Back from sleep: everything must be drawn.
+    Woken,
+    /// The system wants the editor to end.
+    Terminate,
+}
+
+/// A picture in the form that the terminal takes.
+#[derive(Clone)]
+pub struct Encoded(pub Arc<Protocol>);
+
+impl std::fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Encoded")
+    }
+}
+
+/// How the worker ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// `exit code 4`, `killed by signal 9`, why it could not be started.
+    pub how: String,
+    /// Its last words on standard error.
+    pub last: Vec<String>,
+    /// Which of the workers of this session.
+    pub number: usize,
+}
+
+/// What the file system answered.
+#[derive(Debug)]
+pub enum FileEvent {
+    /// A graph was saved.
+    Saved {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        text: String,
+    },
+    /// The file is not what was read from it: somebody else changed it.
+    Changed {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A graph was read.
+    Opened {
+        /// Where.
+        path: PathBuf,
+        /// Its text; none when there is no such file yet.
+        text: Option<String>,
+        /// What a journal of an earlier session knows beyond it.
+        recovered: Option<crate::journal::Recovered>,
+    },
+    /// Runs of the past.
+    Runs(Vec<Record>),
+    /// It did not work.
+    Failed(String),
+    /// Words for the log.
+    Said(Line),
+}

@@ -1,0 +1,185 @@
+//! The picture of the graph: what the layout is given and what it gives.
+
+use crate::edit::layout::{self, Layout};
+use crate::shape::{self, Ports, Wire};
+use canvas::{Group, Item, Level, Model, Node, Note, Pin, PortRef, Scene, Size};
+use graph::{Catalog, Document};
+use std::collections::HashMap;
+
+/// The graph as it is drawn. Indices of nodes are those of the document.
+#[derive(Clone, Debug, Default)]
+pub struct Drawing {
+    /// What was laid out.
+    pub model: Model,
+    /// Where everything stands.
+    pub scene: Scene,
+    /// Ports of each node, with their types.
+    pub ports: Vec<Ports>,
+    /// Wires: those of the model, in its order, then those whose ends do not exist.
+    pub wires: Vec<Wire>,
+    /// Names of the groups of the model.
+    pub groups: Vec<String>,
+    /// Names and texts of the notes of the model.
+    pub notes: Vec<(String, String)>,
+    /// The key `layout` of the file.
+    pub layout: Layout,
+    index: HashMap<String, usize>,
+}
+
+/// Lines that a node shows at [`Level::Detail`] besides its ports.
+const MOST_BODY: usize = 6;
+
+impl Drawing {
+    /// Draws a graph; what is there already keeps its place as far as possible.
+    pub fn new(document: &Document, catalog: &Catalog, level: Level, before: Option<&Self>) -> Self {
+        let mut wires = shape::wires(document);
+        let ports = shape::ports(document, catalog, &wires);
+        let layout = layout::read(document);
+        let index: HashMap<String, usize> = document.nodes().keys().cloned().zip(0..).collect();
+        let ends = |wire: &Wire| -> Option<canvas::Wire> {
+            let (from, to) = (*index.get(&wire.from)?, *index.get(&wire.to)?);
+            Some(canvas::Wire {
+                from: PortRef {
+                    node: from,
+                    port: ports[from].find(shape::Side::Output, &wire.output)?.0,
+                },
+                to: PortRef {
+                    node: to,
+                    port: ports[to].find(shape::Side::Input, &wire.input)?.0,
+                },
+            })
+        };
+        wires.sort_by_key(|wire| ends(wire).is_none());
+        let groups: Vec<String> = layout.groups.keys().cloned().collect();
+        let notes: Vec<(String, String)> = layout
+            .notes
+            .iter()
+            .map(|(name, note)| (name.clone(), note.text.clone()))
+            .collect();
+        let pin = |key: &str| {
+            let pin = layout.pins.get(key).copied().unwrap_or_default();
+            Pin {
+                column: pin.column,
+                slot: pin.slot,
+            }
+        };
+        let group_of = |id: &String| layout.groups.values().position(|group| group.nodes.contains(id));
+        let names = |ports: &[shape::Port]| ports.iter().map(|port| port.name.clone()).collect();
+        let nodes = document.nodes().iter().zip(&ports);
+        let nodes = nodes.map(|((id, node), ports)| Node {
+            id: id.clone(),
+            kind: node.ty.to_string(),
+            inputs: names(&ports.inputs),
+            outputs: names(&ports.outputs),
+            body: body(node),
+            level: layout.levels.get(id).and_then(|name| level_of(name)),
+            pin: pin(id),
+            group: group_of(id),
+        });
+        let model = Model {
+            level,
+            nodes: nodes.collect(),
+            wires: wires.iter().filter_map(ends).collect(),
+            groups: layout
+                .groups
+                .iter()
+                .map(|(name, group)| Group {
+                    id: name.clone(),
+                    title: name.clone(),
+                    parent: None,
+                    folded: group.folded,
+                    pin: pin(&format!("group:{name}")),
+                })
+                .collect(),
+            notes: layout
+                .notes
+                .iter()
+                .map(|(name, note)| Note {
+                    id: name.clone(),
+                    text: extent(&note.text),
+                    beside: note.beside.as_ref().and_then(|id| index.get(id).copied()),
+                    pin: pin(&format!("note:{name}")),
+                })
+                .collect(),
+        };
+        let scene = canvas::layout(&model, before.map(|before| &before.scene));
+        Self {
+            model,
+            scene,
+            ports,
+            wires,
+            groups,
+            notes,
+            layout,
+            index,
+        }
+    }
+
+    /// The number of a node.
+    pub fn index(&self, id: &str) -> Option<usize> {
+        self.index.get(id).copied()
+    }
+
+    /// The name of a node.
+    pub fn id(&self, node: usize) -> Option<&str> {
+        self.model.nodes.get(node).map(|node| node.id.as_str())
+    }
+
+    /// The folded group that hides a node.
+    pub fn folded_around(&self, id: &str) -> Option<&str> {
+        let tile = self.scene.tile_of_node(self.index(id)?)?;
+        match tile.item {
+            Item::Group(group) => self.groups.get(group).map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// The group that a node belongs to.
+    pub fn group_of(&self, id: &str) -> Option<&str> {
+        let group = self.model.nodes.get(self.index(id)?)?.group?;
+        self.groups.get(group).map(String::as_str)
+    }
+}
+
+/// The level of that name in a file.
+pub fn level_of(name: &str) -> Option<Level> {
+    Some(match name {
+        "map" => Level::Map,
+        "compact" => Level::Compact,
+        "normal" => Level::Normal,
+        "detail" => Level::Detail,
+        _ => return None,
+    })
+}
+
+/// The name of a level.
+pub fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Map => "map",
+        Level::Compact => "compact",
+        Level::Normal => "normal",
+        Level::Detail => "detail",
+    }
+}
+
+/// The lines of parameters that a node shows: `rank 4`.
+pub fn body_lines(node: &graph::Node) -> Vec<String> {
+    let rows = node.params.iter().take(MOST_BODY);
+    rows.map(|(name, value)| format!("{name} {}", crate::field::shown(value)))
+        .collect()
+}
+
+fn body(node: &graph::Node) -> Size {
+    let lines = body_lines(node);
+    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0).min(28);
+    Size::new(width as i32, lines.len() as i32)
+}
+
+fn extent(text: &str) -> Size {
+    let width = text
+        .lines()
+        .map(|line| ratatui::text::Span::raw(line).width())
+        .max()
+        .unwrap_or(0);
+    Size::new(width.max(1) as i32, text.lines().count().max(1) as i32)
+}

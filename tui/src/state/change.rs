@@ -1,0 +1,79 @@
+//! The graph: opened, changed.
+
+use super::State;
+use crate::effect::{Effect, Entry};
+use crate::history::{Change, History};
+use crate::scene::Drawing;
+use canvas::Level;
+use graph::{Document, EditError};
+use std::path::PathBuf;
+
+impl State {
+    /// Opens a graph text: a new history, nothing chosen.
+    pub fn open(&mut self, file: Option<PathBuf>, text: Option<String>) {
+        let shown = text.clone().unwrap_or_else(|| Document::new().to_text());
+        self.document = graph::parse(&shown).0;
+        self.file = file;
+        self.mirror.file.clone_from(&self.file);
+        self.saved = text;
+        self.history = History::default();
+        self.cursor = None;
+        self.marked.clear();
+        self.past.clear();
+        self.looked_at = None;
+        self.drawing = Drawing::default();
+        self.level = Level::Normal;
+        self.refresh();
+        self.outbox.push(Effect::Journal(Entry::Base {
+            path: self.file.clone(),
+            text: self.document.to_text(),
+        }));
+        self.outbox.push(Effect::Runs(self.file.clone()));
+        self.cursor = self.drawing.scene.first().and_then(|item| self.spot(item));
+        self.first_look();
+    }
+
+    /// All ports where the graph fits so, else a line for each node.
+    pub fn first_look(&mut self) {
+        self.fit_level(&[Level::Normal, Level::Compact]);
+    }
+
+    /// Changes the graph. Says why when it is refused.
+    pub fn edit(
+        &mut self,
+        what: impl Into<String>,
+        node: Option<&str>,
+        merge: Option<&str>,
+        with: impl FnOnce(&mut Document) -> Result<(), EditError>,
+    ) -> bool {
+        let mut document = self.document.clone();
+        if let Err(error) = with(&mut document) {
+            self.bad(error.to_string());
+            return false;
+        }
+        self.replace(document, what.into(), node, merge);
+        true
+    }
+
+    fn replace(&mut self, document: Document, what: String, node: Option<&str>, merge: Option<&str>) {
+        let Some((at, old, new)) = Change::between(self.document.text(), document.text()) else {
+            return;
+        };
+        let change = Change {
+            what,
+            at,
+            old,
+            new,
+            time: self.now,
+            merge: merge.map(|kind| self.history.merge_word(kind)),
+            node: node.map(str::to_owned),
+        };
+        self.history.push(change.clone(), document.text());
+        self.outbox.push(Effect::Journal(Entry::Change(change)));
+        self.document = document;
+        if self.watch {
+            self.watch_at = Some(self.now + 500);
+        }
+        self.refresh();
+    }
+}

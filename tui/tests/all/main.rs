@@ -1,0 +1,9 @@
+//! The editor from outside: keys to screens, edits to texts.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod building;
+mod keys;
+mod random;
+mod screens;
+mod support;
+mod working;
