@@ -33,6 +33,7 @@ use crate::unet::Unet;
 use data::Queue;
 use hooks::{LoraHook, ParaHook};
 use optimizer::Param;
+use rayon::prelude::*;
 use sdk::candle_core::{DType, Device, Tensor, Var};
 use sdk::{Result, ResultExt, bail};
 use std::collections::BTreeMap;
@@ -290,18 +291,13 @@ impl Trainer {
         let precise = para::working_dtype(model);
         let mut hooks = Hooks::none();
         let mut leaves: Vec<Var> = Vec::new();
-        let mut bases = Vec::new();
+        let bases = self.bases()?;
         let leaf = |tensor: Tensor| Var::from_tensor(&tensor.to_dtype(precise)?.to_device(device)?);
         for (index, site) in self.sites.iter().enumerate() {
             let hook: Arc<dyn Hook> = match self.options.method {
                 Method::Para { .. } => {
-                    let param = &self.params[index];
-                    let values: Vec<f64> = param.value.iter().map(|v| f64::from(*v)).collect();
-                    let b = linalg::from_rows(&values, param.shape[0], param.shape[1])?;
-                    let (q, r) = linalg::qr(&b).context(|| format!("module {}", site.path))?;
-                    let var = leaf(linalg::tensor(&q, DType::F64)?)?;
+                    let var = leaf(linalg::tensor(&bases[index].0, DType::F64)?)?;
                     leaves.push(var.clone());
-                    bases.push((q, r));
                     Arc::new(ParaHook {
                         q: var.as_tensor().clone(),
                         strength: self.gate(),
@@ -323,14 +319,11 @@ impl Trainer {
             hooks.insert(site.path.clone(), hook);
         }
         let (value, reached) = self.flow(batch, &hooks, &leaves)?;
-        let mut gradients = Vec::with_capacity(leaves.len());
-        for (index, gradient) in reached.into_iter().enumerate() {
-            let param = &self.params[index];
+        let of_param = |(param, (index, gradient)): (&Param, (usize, Option<Tensor>))| {
             let Some(gradient) = gradient else {
                 if self.gate() == 0.0 {
                     // A closed gate lets nothing through.
-                    gradients.push(vec![0.0; param.value.len()]);
-                    continue;
+                    return Ok(vec![0.0; param.value.len()]);
                 }
                 bail!(
                     "no gradient reaches {}: its output is not used in the model",
@@ -348,9 +341,29 @@ impl Trainer {
                     .flatten_all()?
                     .to_vec1()?,
             };
-            gradients.push(values.into_iter().map(|v| v as f32).collect());
-        }
+            Ok(values.into_iter().map(|v| v as f32).collect())
+        };
+        let reached: Vec<_> = reached.into_iter().enumerate().collect();
+        let gradients = self
+            .params
+            .par_iter()
+            .zip(reached)
+            .map(of_param)
+            .collect::<Result<_>>()?;
         Ok((value, gradients))
+    }
+
+    /// B = Q·R of every PaRa in training, on all threads; nothing for LoRA.
+    fn bases(&self) -> Result<Vec<(linalg::Matrix, linalg::Matrix)>> {
+        let Method::Para { .. } = self.options.method else {
+            return Ok(Vec::new());
+        };
+        let basis = |param: &Param| {
+            let values: Vec<f64> = param.value.iter().map(|v| f64::from(*v)).collect();
+            let b = linalg::from_rows(&values, param.shape[0], param.shape[1])?;
+            linalg::qr(&b).context(|| format!("module {}", param.name))
+        };
+        self.params.par_iter().map(basis).collect()
     }
 
     /// The loss on a batch through hooks, and its gradient with respect to each leaf that it reaches.
