@@ -1,0 +1,226 @@
+//! From a key to the bytes it changes, through a real pseudoterminal: 500 nodes on 200x60 cells, at rest and while a run
+//! sends 1000 events a second; then how many bytes an idle editor writes in ten seconds.
+//!
+//! `cargo bench -p tests --bench latency`, after `cargo build --release --workspace`. The program is its own worker.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench that cannot go on fails, and tells what it saw"
+)]
+
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use std::fmt::Write as _;
+use std::io::{BufRead, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+const KEYS: usize = 300;
+
+fn main() {
+    if std::env::args().any(|argument| argument == "worker") {
+        return worker();
+    }
+    let this = std::env::current_exe().unwrap();
+    // Benches are built into target/release/deps.
+    let folder = this.ancestors().nth(2).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join(".local/state/para");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("tour-seen"), "").unwrap();
+    let graph = home.path().join("graph.json");
+    std::fs::write(&graph, text(500)).unwrap();
+    let mut editor = Editor::start(&folder.join("para-tui"), &this, home.path(), &graph);
+    editor.rest();
+    report("at rest", editor.measure());
+    editor.input.write_all(b"R").unwrap();
+    editor.listen(Duration::from_secs(2));
+    report("while a run sends 1000 events a second", editor.measure());
+    editor.input.write_all(b"S").unwrap();
+    // Words that are said for a while go by themselves.
+    editor.listen(Duration::from_secs(9));
+    println!("idle for 10 s: {} bytes", editor.listen(Duration::from_secs(10)));
+    editor.child.kill().unwrap();
+}
+
+struct Editor {
+    output: Receiver<usize>,
+    input: Box<dyn Write + Send>,
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    _master: Box<dyn portable_pty::MasterPty + Send>,
+}
+
+impl Editor {
+    fn start(program: &Path, worker: &Path, home: &Path, graph: &PathBuf) -> Self {
+        let size = PtySize {
+            rows: 60,
+            cols: 200,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(program);
+        command.env("HOME", home);
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        command.args(["--no-pictures", "--para"]);
+        command.arg(worker);
+        command.arg(graph);
+        let child = pair.slave.spawn_command(command).unwrap();
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (to, output) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 65536];
+            while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                if to.send(n).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            output,
+            input: pair.master.take_writer().unwrap(),
+            child,
+            _master: pair.master,
+        }
+    }
+
+    fn listen(&mut self, time: Duration) -> usize {
+        let until = Instant::now() + time;
+        let mut bytes = 0;
+        while let Ok(n) = self
+            .output
+            .recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            bytes += n;
+        }
+        bytes
+    }
+
+    fn rest(&mut self) {
+        while self.listen(Duration::from_millis(500)) > 0 {}
+    }
+
+    /// Times from keys that move the cursor to the next bytes. While a run goes on, bytes of a progress frame (four a
+    /// second) may come first and count as the answer; they are too few to matter.
+    fn measure(&mut self) -> Vec<Duration> {
+        let mut times = Vec::with_capacity(KEYS);
+        for at in 0..KEYS {
+            while self.output.try_recv().is_ok() {}
+            let key = [b"l", b"j", b"h", b"k"][at % 4];
+            let begun = Instant::now();
+            self.input.write_all(key).unwrap();
+            self.input.flush().unwrap();
+            if self.output.recv_timeout(Duration::from_secs(1)).is_ok() {
+                times.push(begun.elapsed());
+            }
+            self.listen(Duration::from_millis(25));
+        }
+        times
+    }
+}
+
+fn report(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |share: usize| {
+        times
+            .get(times.len().saturating_sub(1) * share / 100)
+            .copied()
+            .unwrap_or_default()
+    };
+    println!(
+        "{what}: {} of {KEYS} keys answered, p50 {:.2?}, p95 {:.2?}, p99 {:.2?}",
+        times.len(),
+        at(50),
+        at(95),
+        at(99)
+    );
+}
+
+/// Rows of ten nodes, each fed by two of the row before.
+fn text(count: usize) -> String {
+    let mut text = "{ \"paragraph\": 1, \"nodes\": {\n".to_owned();
+    for at in 0..count {
+        let above = |shift: usize| at.checked_sub(10).map(|row| row / 10 * 10 + (at + shift) % 10);
+        let links = [above(0), above(1)].into_iter().flatten();
+        let links: Vec<String> = links.map(|from| format!("\"n{from}.out\"")).collect();
+        let comma = if at + 1 < count { "," } else { "" };
+        writeln!(
+            text,
+            "\"n{at}\": {{ \"type\": \"test/node\", \"inputs\": {{ \"in\": [{}] }} }}{comma}",
+            links.join(", ")
+        )
+        .unwrap();
+    }
+    text + "} }"
+}
+
+/// A worker with one node type, whose runs send an event a millisecond until they are cancelled.
+fn worker() {
+    let (to, stop) = channel::<u64>();
+    let mut stop = Some(stop);
+    let say = |line: String| {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{line}").unwrap();
+        out.flush().unwrap();
+    };
+    for line in std::io::stdin().lock().lines() {
+        let request: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let id = request["id"].as_u64().unwrap();
+        match request["ask"].as_str().unwrap() {
+            "hello" => say(format!(
+                r#"{{"id":{id},"reply":"hello","version":1,"para":"0.1.0","pid":{},"folder":"/","store":"/","cores":2,"memory":1}}"#,
+                std::process::id()
+            )),
+            "catalogue" => say(format!(
+                r#"{{"id":{id},"reply":"catalogue","nodes":[{{"name":"test/node","version":1,"kind":"step","doc":"A node.","inputs":[{{"name":"in","type":"model","optional":true,"variadic":true,"doc":"In"}}],"outputs":[{{"name":"out","type":"model","doc":"Out"}}],"params":[],"plugin":"test"}}],"plugins":[],"refused":[]}}"#
+            )),
+            "run" => {
+                say(format!(
+                    r#"{{"id":{id},"reply":"accepted","ahead":0,"diagnostics":[]}}"#
+                ));
+                say(format!(
+                    r#"{{"id":{id},"reply":"event","event":"run_started","nodes":500}}"#
+                ));
+                let Some(stop) = stop.take() else { continue };
+                std::thread::spawn(move || events(id, &stop));
+            }
+            "cancel" => {
+                to.send(id).unwrap();
+                say(format!(r#"{{"id":{id},"reply":"noted"}}"#));
+            }
+            "quit" => return,
+            _ => say(format!(
+                r#"{{"id":{id},"reply":"error","kind":"protocol","message":"not in this bench"}}"#
+            )),
+        }
+    }
+}
+
+fn events(id: u64, stop: &Receiver<u64>) {
+    let mut due = Instant::now();
+    let mut out = std::io::stdout();
+    let mut write = |line: String| {
+        let sent = writeln!(out, "{line}").and_then(|()| out.flush());
+        sent.is_ok()
+    };
+    write(format!(
+        r#"{{"id":{id},"reply":"event","event":"started","node":"n0","type":"test/node"}}"#
+    ));
+    for step in 0_u64.. {
+        due += Duration::from_millis(1);
+        if stop.recv_timeout(due.saturating_duration_since(Instant::now())).is_ok() {
+            break;
+        }
+        let event = if step % 2 == 0 {
+            format!(r#""event":"progress","node":"n0","done":{step},"total":1000000,"note":"at work""#)
+        } else {
+            format!(r#""event":"metric","node":"n0","name":"loss","step":{step},"value":0.5"#)
+        };
+        if !write(format!(r#"{{"id":{id},"reply":"event",{event}}}"#)) {
+            return;
+        }
+    }
+    let summary = r#"{"executed":0,"cached":0,"loaded":0,"failed":0,"skipped":0,"cancelled":true,"seconds":1.0}"#;
+    write(format!(r#"{{"id":{id},"reply":"ran","summary":{summary}}}"#));
+}

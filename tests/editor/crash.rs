@@ -1,0 +1,51 @@
+//! Processes that are killed: the worker under the editor, the editor under its user.
+
+use crate::support::screen::{Screen, signal};
+use crate::support::workspace::Workspace;
+
+#[test]
+fn a_killed_worker_takes_nothing_with_it_and_the_next_run_works() {
+    let workspace = Workspace::new();
+    workspace.take("hello.json");
+    let mut screen = Screen::start(&workspace, &["hello.json"], (120, 36));
+    screen.sees("load/model").sees("draw sample/ddim").settle();
+    screen.press("R").until("a node runs", |text| text.contains("▶ run"));
+    let worker = screen.worker();
+    signal(worker, "KILL");
+    screen.sees("the worker was killed by signal 9");
+    assert!(screen.lives());
+    let picture = workspace.path("graphs/out/hello_00001.png");
+    screen.press("R").until("the run ends", |_| picture.is_file());
+    assert!(screen.lives());
+    assert_ne!(screen.worker(), worker);
+}
+
+#[test]
+fn edits_survive_a_killed_editor() {
+    let workspace = Workspace::new();
+    workspace.take("hello.json");
+    let mut screen = Screen::start(&workspace, &["hello.json"], (120, 36));
+    screen.sees("load/model").settle();
+    screen
+        .press("f2 ctrl-u")
+        .type_text("renamed")
+        .press("enter")
+        .sees("renamed")
+        .settle();
+    let pid = screen.pid();
+    // The journal is synced at most a second later.
+    screen.listen(std::time::Duration::from_millis(1100));
+    signal(pid, "KILL");
+    screen.ends();
+    let kept = std::fs::read_to_string(workspace.path("graphs/hello.json")).unwrap();
+    assert!(!kept.contains("renamed"), "the file is written when asked to");
+    let mut again = Screen::start(&workspace, &["hello.json"], (120, 36));
+    again.until("it asks", |text| text.contains("1 unsaved change"));
+    again
+        .press("y")
+        .until("the edit is back", |text| text.contains("renamed load/model"));
+    again.settle().press("ctrl-s").until("it is saved", |_| {
+        let text = std::fs::read_to_string(workspace.path("graphs/hello.json")).unwrap();
+        text.contains("renamed.model")
+    });
+}
