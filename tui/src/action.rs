@@ -227,6 +227,12 @@ actions! {
     Group "group" Asked("name"), Anywhere;
     /// Dissolve the group
     Ungroup "ungroup" No, Anywhere;
+    /// Look into the group
+    GoInside "go-inside" No, Anywhere;
+    /// Back out of the group
+    LeaveGroup "leave-group" No, Anywhere;
+    /// The selected nodes or the group, with all that feeds them, as a graph of their own in a file beside this one
+    Extract "extract" Asked("name of a new file"), Anywhere;
     /// Fold or unfold the group
     Fold "fold" No, Anywhere;
     /// A note at the node
@@ -287,6 +293,8 @@ actions! {
     PreviousPage "previous-page" No, Inside;
     /// Complete what is typed
     Complete "complete" No, Inside;
+    /// Connect to a port of another type, through a node that converts
+    Through "through" No, Inside;
     /// A new line in the text
     NewLine "new-line" No, Inside;
 }

@@ -209,6 +209,7 @@ impl App {
             }
             Effect::StartWorker => self.start_worker(),
             Effect::Save { path, text, expected } => self.files.send(files::Job::Save { path, text, expected }),
+            Effect::Extract { path, text, count } => self.files.send(files::Job::Extract { path, text, count }),
             Effect::Open(path) => self.files.send(files::Job::Open(Some(path))),
             Effect::Journal(entry) => self.files.send(files::Job::Journal(entry)),
             Effect::Copy(text) => clipboard::send(stdout(), &text)?,

@@ -418,6 +418,7 @@ pub fn is_path(ty: &ParamType) -> bool {
     matches!(ty, ParamType::Path | ParamType::OutputPath)
 }
 
+pub mod convert;
 pub mod layout;
 
 #[cfg(test)]

@@ -21,6 +21,15 @@ pub enum Effect {
         /// What is there, as far as the editor knows; none: nothing is compared.
         expected: Option<Option<String>>,
     },
+    /// Write nodes to a file that does not exist yet.
+    Extract {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        text: String,
+        /// Nodes that were chosen, and those that came with them.
+        count: (usize, usize),
+    },
     /// Read a graph.
     Open(PathBuf),
     /// Add a line to the journal.

@@ -70,6 +70,13 @@ pub enum FileEvent {
         /// What.
         text: String,
     },
+    /// Nodes were written to a file of their own.
+    Extracted {
+        /// Where.
+        path: PathBuf,
+        /// Nodes that were chosen, and those that came with them.
+        count: (usize, usize),
+    },
     /// The file is not what was read from it: somebody else changed it.
     Changed {
         /// Which.

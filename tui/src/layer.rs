@@ -2,6 +2,7 @@
 
 use crate::action::Action;
 use crate::edit::Candidate;
+use crate::edit::convert::Converter;
 use crate::keymap::Mode;
 use crate::shape::{Port, Side, Wire};
 use graph::catalog::Param;
@@ -76,6 +77,17 @@ pub enum Purpose {
     Open,
     /// The other end of a wire, of those that the layer below has.
     End,
+    /// A node that stands between this end and another of some other type.
+    Through {
+        /// The node of this end.
+        node: String,
+        /// Which side of it.
+        side: Side,
+        /// The port.
+        port: Port,
+        /// The ways.
+        ways: Vec<Converter>,
+    },
     /// A wire to cut.
     Cut(Vec<Wire>),
     /// A port to start from.

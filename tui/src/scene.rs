@@ -6,7 +6,7 @@ use canvas::{Group, Item, Level, Model, Node, Note, Pin, PortRef, Scene, Size};
 use graph::{Catalog, Document};
 use std::collections::HashMap;
 
-/// The graph as it is drawn. Indices of nodes are those of the document.
+/// The graph as it is drawn. Indices of nodes are those of the document, or of the group that is looked into.
 #[derive(Clone, Debug, Default)]
 pub struct Drawing {
     /// What was laid out.
@@ -23,6 +23,8 @@ pub struct Drawing {
     pub notes: Vec<(String, String)>,
     /// The key `layout` of the file.
     pub layout: Layout,
+    /// Seen from inside a group: ports with wires to what is outside.
+    pub outside: Vec<(shape::Side, PortRef)>,
     index: HashMap<String, usize>,
 }
 
@@ -30,12 +32,25 @@ pub struct Drawing {
 const MOST_BODY: usize = 6;
 
 impl Drawing {
-    /// Draws a graph; what is there already keeps its place as far as possible.
-    pub fn new(document: &Document, catalog: &Catalog, level: Level, before: Option<&Self>) -> Self {
+    /// Draws a graph; what is there already keeps its place as far as possible. With `inside`, only the nodes of that group.
+    pub fn new(
+        document: &Document,
+        catalog: &Catalog,
+        level: Level,
+        before: Option<&Self>,
+        inside: Option<&str>,
+    ) -> Self {
         let mut wires = shape::wires(document);
-        let ports = shape::ports(document, catalog, &wires);
         let layout = layout::read(document);
-        let index: HashMap<String, usize> = document.nodes().keys().cloned().zip(0..).collect();
+        let members = inside.and_then(|name| layout.groups.get(name));
+        let shows = |id: &String| members.is_none_or(|group| group.nodes.contains(id));
+        let ports: Vec<Ports> = (document.nodes().keys())
+            .zip(shape::ports(document, catalog, &wires))
+            .filter(|(id, _)| shows(id))
+            .map(|(_, ports)| ports)
+            .collect();
+        let shown = || document.nodes().iter().filter(|(id, _)| shows(id));
+        let index: HashMap<String, usize> = shown().map(|(id, _)| id.clone()).zip(0..).collect();
         let ends = |wire: &Wire| -> Option<canvas::Wire> {
             let (from, to) = (*index.get(&wire.from)?, *index.get(&wire.to)?);
             Some(canvas::Wire {
@@ -50,10 +65,15 @@ impl Drawing {
             })
         };
         wires.sort_by_key(|wire| ends(wire).is_none());
+        let outside = if members.is_some() {
+            crossing(&wires, &index, &ports)
+        } else {
+            Vec::new()
+        };
         let groups: Vec<String> = layout.groups.keys().cloned().collect();
-        let notes: Vec<(String, String)> = layout
-            .notes
-            .iter()
+        let here = |note: &layout::Note| members.is_none() || note.beside.as_ref().is_some_and(shows);
+        let shown_notes = || layout.notes.iter().filter(|(_, note)| here(note));
+        let notes: Vec<(String, String)> = shown_notes()
             .map(|(name, note)| (name.clone(), note.text.clone()))
             .collect();
         let pin = |key: &str| {
@@ -63,9 +83,13 @@ impl Drawing {
                 slot: pin.slot,
             }
         };
-        let group_of = |id: &String| layout.groups.values().position(|group| group.nodes.contains(id));
+        // From inside, the group is all there is.
+        let group_of = |id: &String| {
+            let mut groups = layout.groups.values();
+            groups.position(|group| members.is_none() && group.nodes.contains(id))
+        };
         let names = |ports: &[shape::Port]| ports.iter().map(|port| port.name.clone()).collect();
-        let nodes = document.nodes().iter().zip(&ports);
+        let nodes = shown().zip(&ports);
         let nodes = nodes.map(|((id, node), ports)| Node {
             id: id.clone(),
             kind: node.ty.to_string(),
@@ -91,9 +115,7 @@ impl Drawing {
                     pin: pin(&format!("group:{name}")),
                 })
                 .collect(),
-            notes: layout
-                .notes
-                .iter()
+            notes: shown_notes()
                 .map(|(name, note)| Note {
                     id: name.clone(),
                     text: extent(&note.text),
@@ -111,6 +133,7 @@ impl Drawing {
             groups,
             notes,
             layout,
+            outside,
             index,
         }
     }
@@ -123,6 +146,11 @@ impl Drawing {
     /// The name of a node.
     pub fn id(&self, node: usize) -> Option<&str> {
         self.model.nodes.get(node).map(|node| node.id.as_str())
+    }
+
+    /// The names of the nodes.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.model.nodes.iter().map(|node| node.id.as_str())
     }
 
     /// The folded group that hides a node.
@@ -139,6 +167,28 @@ impl Drawing {
         let group = self.model.nodes.get(self.index(id)?)?.group?;
         self.groups.get(group).map(String::as_str)
     }
+}
+
+/// Ports in `index` that are joined to something that is not.
+fn crossing(wires: &[Wire], index: &HashMap<String, usize>, ports: &[Ports]) -> Vec<(shape::Side, PortRef)> {
+    let end = |side, node: &str, other: &str, port: &str| {
+        let node = *index.get(node).filter(|_| !index.contains_key(other))?;
+        let port = ports[node].find(side, port)?.0;
+        Some((side, PortRef { node, port }))
+    };
+    let mut found: Vec<_> = wires
+        .iter()
+        .flat_map(|wire| {
+            [
+                end(shape::Side::Input, &wire.to, &wire.from, &wire.input),
+                end(shape::Side::Output, &wire.from, &wire.to, &wire.output),
+            ]
+        })
+        .flatten()
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// The level of that name in a file.

@@ -115,7 +115,7 @@ pub fn ports(document: &Document, catalog: &Catalog, wires: &[Wire]) -> Vec<Port
     all
 }
 
-fn input(input: &graph::catalog::Input) -> Port {
+pub(crate) fn input(input: &graph::catalog::Input) -> Port {
     Port {
         name: input.name.clone(),
         ty: input.ty.clone(),
@@ -124,7 +124,7 @@ fn input(input: &graph::catalog::Input) -> Port {
     }
 }
 
-fn output(output: &graph::catalog::Output) -> Port {
+pub(crate) fn output(output: &graph::catalog::Output) -> Port {
     Port {
         name: output.name.clone(),
         ty: output.ty.clone(),

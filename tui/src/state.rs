@@ -148,6 +148,8 @@ pub struct State {
     pub worker: Worker,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// The group that is looked into.
+    pub inside: Option<String>,
     /// What is wrong with node crates.
     pub build_problems: Vec<Problem>,
     /// The graph as it is drawn.
@@ -271,6 +273,7 @@ impl State {
             plugins: Vec::new(),
             worker: Worker::None,
             problems: Vec::new(),
+            inside: None,
             build_problems: Vec::new(),
             drawing: Drawing::default(),
             level: Level::Normal,
@@ -351,8 +354,13 @@ impl State {
 
     /// Looks at the graph anew: problems, places, what depends on what.
     pub fn refresh(&mut self) {
+        let groups = crate::edit::layout::read(&self.document).groups;
+        if self.inside.as_ref().is_some_and(|name| !groups.contains_key(name)) {
+            self.inside = None;
+        }
         let before = (!self.drawing.model.nodes.is_empty()).then_some(&self.drawing);
-        let drawing = Drawing::new(&self.document, &self.catalog, self.level, before);
+        let inside = self.inside.as_deref();
+        let drawing = Drawing::new(&self.document, &self.catalog, self.level, before, inside);
         self.drawing = drawing;
         self.prints = fingerprints(&self.document);
         self.problems = problems::find(&self.document, self.knows_types.then_some(&self.catalog));

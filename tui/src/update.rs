@@ -10,6 +10,7 @@ mod connect;
 mod fields;
 mod files;
 mod go;
+mod group;
 mod keys;
 mod lists;
 mod mouse;

@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 pub mod canvas;
 mod compare;
 mod dock;
+mod frame;
 mod inspector;
 mod list;
 mod log;

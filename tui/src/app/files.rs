@@ -20,6 +20,11 @@ pub(super) enum Job {
         text: String,
         expected: Option<Option<String>>,
     },
+    Extract {
+        path: PathBuf,
+        text: String,
+        count: (usize, usize),
+    },
     /// A graph, or a new one.
     Open(Option<PathBuf>),
     Journal(Entry),
@@ -119,6 +124,7 @@ impl Worker {
     fn perform(&mut self, job: Job) {
         match job {
             Job::Save { path, text, expected } => self.save(path, text, expected),
+            Job::Extract { path, text, count } => self.extract(&path, &text, count),
             Job::Open(path) => self.open(path),
             Job::Journal(entry) => {
                 let moved = match &entry {
@@ -168,6 +174,21 @@ impl Worker {
                 self.events
                     .send(failed(&format!("{} cannot be saved", path.display()), &error)),
             ),
+        }
+    }
+
+    fn extract(&self, path: &Path, text: &str, count: (usize, usize)) {
+        let path = absolute(path);
+        let name = path.display().to_string();
+        if path.exists() {
+            return drop(
+                self.events
+                    .send(failed(&name, &"there is such a file already; choose another name")),
+            );
+        }
+        match write(&path, text) {
+            Ok(()) => self.say(FileEvent::Extracted { path, count }),
+            Err(error) => drop(self.events.send(failed(&format!("{name} cannot be written"), &error))),
         }
     }
 

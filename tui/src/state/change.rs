@@ -1,6 +1,7 @@
 //! The graph: opened, changed.
 
 use super::State;
+use crate::edit::layout;
 use crate::effect::{Effect, Entry};
 use crate::history::{Change, History};
 use crate::scene::Drawing;
@@ -21,6 +22,7 @@ impl State {
         self.marked.clear();
         self.past.clear();
         self.looked_at = None;
+        self.inside = None;
         self.drawing = Drawing::default();
         self.level = Level::Normal;
         self.refresh();
@@ -47,12 +49,33 @@ impl State {
         with: impl FnOnce(&mut Document) -> Result<(), EditError>,
     ) -> bool {
         let mut document = self.document.clone();
-        if let Err(error) = with(&mut document) {
+        let done = with(&mut document).and_then(|()| self.join_group(&mut document));
+        if let Err(error) = done {
             self.bad(error.to_string());
             return false;
         }
         self.replace(document, what.into(), node, merge);
         true
+    }
+
+    /// What is added while one looks into a group belongs to it.
+    fn join_group(&self, document: &mut Document) -> Result<(), EditError> {
+        let Some(inside) = &self.inside else {
+            return Ok(());
+        };
+        let is_new = |id: &&String| self.document.node(id).is_none();
+        let grouped = layout::read(document)
+            .groups
+            .into_values()
+            .flat_map(|group| group.nodes);
+        let grouped: Vec<String> = grouped.collect();
+        let mut added: Vec<String> = document.nodes().keys().filter(is_new).cloned().collect();
+        added.retain(|id| !grouped.contains(id));
+        layout::change(document, |layout| {
+            if let Some(group) = layout.groups.get_mut(inside) {
+                group.nodes.extend(added);
+            }
+        })
     }
 
     fn replace(&mut self, document: Document, what: String, node: Option<&str>, merge: Option<&str>) {

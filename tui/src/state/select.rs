@@ -1,6 +1,7 @@
 //! What is chosen.
 
 use super::{Spot, State};
+use crate::scene::Drawing;
 use canvas::{Item, Tile};
 use graph::catalog::{NodeType, Param};
 use std::sync::Arc;
@@ -62,8 +63,32 @@ impl State {
         }
     }
 
+    /// Looks into a group, or out of it again.
+    pub fn look_into(&mut self, group: Option<String>) {
+        let left = self.inside.take();
+        self.inside = group;
+        self.drawing = Drawing::default();
+        self.marked.clear();
+        self.refresh();
+        self.first_look();
+        if let (None, Some(left)) = (&self.inside, left) {
+            let folded = self.drawing.layout.groups.get(&left).is_some_and(|group| group.folded);
+            if folded {
+                self.choose(Spot::Group(left));
+            }
+        }
+    }
+
     /// Chooses something and shows it.
     pub fn choose(&mut self, spot: Spot) {
+        // What is elsewhere is seen from outside.
+        if self.inside.is_some()
+            && let Spot::Node(id) = &spot
+            && self.drawing.index(id).is_none()
+            && self.document.node(id).is_some()
+        {
+            self.look_into(None);
+        }
         let spot = match spot {
             Spot::Node(id) => match self.drawing.folded_around(&id) {
                 Some(group) => Spot::Group(group.to_owned()),

@@ -106,7 +106,7 @@ impl State {
             Verb::Fit => self.fit(),
             Verb::Minimap => self.minimap = !self.minimap,
             Verb::Mark => self.mark(),
-            Verb::MarkAll => self.marked = self.document.nodes().keys().cloned().collect(),
+            Verb::MarkAll => self.marked = self.drawing.ids().map(str::to_owned).collect(),
             Verb::MarkNone => self.marked.clear(),
             Verb::Add => self.open_add(argument, Vec::new(), Vec::new()),
             Verb::AddAfter => self.add_beside(argument, true),
@@ -131,6 +131,9 @@ impl State {
             Verb::Unpin => self.unpin(),
             Verb::Group => self.group(argument),
             Verb::Ungroup => self.ungroup(),
+            Verb::GoInside => self.go_inside(),
+            Verb::LeaveGroup => self.leave_group(),
+            Verb::Extract => self.extract(argument),
             Verb::Fold => self.fold(),
             Verb::Note => self.note(),
             Verb::NodeHelp => self.node_help(),
@@ -168,6 +171,7 @@ impl State {
             Verb::NextPage => self.step_layer(10, true),
             Verb::PreviousPage => self.step_layer(-10, true),
             Verb::Complete => self.complete(),
+            Verb::Through => self.list_ways(),
             Verb::NewLine => {
                 if let Some(Layer::Text(text)) = self.layers.last_mut() {
                     text.area.insert_newline();
@@ -192,8 +196,8 @@ impl State {
             self.enter_pane(Pane::Canvas);
         } else if !self.marked.is_empty() {
             self.marked.clear();
-        } else {
-            self.port = None;
+        } else if self.port.take().is_none() && self.inside.is_some() {
+            self.look_into(None);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Connecting two ports: this end, then a label at the other.
 
-use crate::edit;
+use crate::edit::{self, convert};
 use crate::layer::{Connect, Layer, Picker, Purpose, Row};
 use crate::shape::{Port, Side};
 use crate::state::State;
@@ -69,7 +69,10 @@ impl State {
     /// Lights up what a port could be joined to.
     pub(super) fn connect_from(&mut self, id: &str, side: Side, port: &Port) {
         match edit::candidates(&self.document, &self.catalog, id, side, port) {
-            Err(why) => self.bad(why),
+            Err(why) => {
+                self.bad(why);
+                self.open_ways(id, side, port, None);
+            }
             Ok(found) => {
                 let labels = canvas::labels(found.len());
                 let connect = Connect {
@@ -146,6 +149,69 @@ impl State {
         self.edit(what, Some(to.0), None, |document| {
             edit::connect(document, (from.0, &from.1.name), (to.0, &to.1.name), to.1.variadic)
         });
+    }
+
+    /// Ends of other types, each with the node that converts; `at` keeps those of one node.
+    pub(super) fn open_ways(&mut self, id: &str, side: Side, port: &Port, at: Option<&str>) -> bool {
+        let mut ways = convert::converters(&self.document, &self.catalog, id, side, port);
+        ways.retain(|way| at.is_none_or(|node| way.end.node == node));
+        if ways.is_empty() {
+            return false;
+        }
+        let rows = ways.iter().enumerate().map(|(at, way)| {
+            let (from, to) = match side {
+                Side::Output => (&port.ty, &way.end.port.ty),
+                Side::Input => (&way.end.port.ty, &port.ty),
+            };
+            let taken = way.end.taken.as_ref();
+            let instead = taken.map(|by| format!(", instead of {by}")).unwrap_or_default();
+            Row {
+                value: at.to_string(),
+                label: format!("{}.{}", way.end.node, way.end.port.name),
+                note: format!("through {}: {from} to {to}{instead}", way.ty),
+                ..Row::default()
+            }
+        });
+        let rows = rows.collect();
+        let title = format!("connect {id}.{} through a node that converts", port.name);
+        let purpose = Purpose::Through {
+            node: id.to_owned(),
+            side,
+            port: port.clone(),
+            ways,
+        };
+        self.push_list(Picker::new(purpose, title, rows));
+        true
+    }
+
+    /// In the middle of connecting: the ends of other types.
+    pub(super) fn list_ways(&mut self) {
+        let Some(Layer::Connect(connect)) = self.layers.last() else {
+            return;
+        };
+        let (id, side, port) = (connect.node.clone(), connect.side, connect.port.clone());
+        if !self.open_ways(&id, side, &port, None) {
+            self.say(format!("no node type turns {} into what another port takes", port.ty));
+        }
+    }
+
+    /// A way was chosen: the node between is added and wired.
+    pub(super) fn go_through(&mut self, one: (&str, Side, &Port), way: &convert::Converter) {
+        if matches!(self.layers.last(), Some(Layer::Connect(_))) {
+            self.layers.pop();
+        }
+        self.toast = None;
+        let catalog = self.catalog.clone();
+        let mut added = None;
+        let what = format!("connect {}.{} through {}", one.0, one.2.name, way.ty);
+        self.edit(what, None, None, |document| {
+            added = Some(convert::convert(document, &catalog, one, way)?);
+            Ok(())
+        });
+        if let Some(id) = added {
+            self.choose_node(&id);
+            self.say(format!("{id} ({}) stands between", way.ty));
+        }
     }
 
     /// The possible ends as a list with a filter.

@@ -35,7 +35,7 @@ impl State {
             Pane::Canvas => match self.cursor.clone() {
                 Some(Spot::Node(_)) if self.params().is_empty() => self.say("this node has no parameters"),
                 Some(Spot::Node(_)) => self.enter_pane(Pane::Inspector),
-                Some(Spot::Group(_)) => self.fold(),
+                Some(Spot::Group(_)) => self.go_inside(),
                 Some(Spot::Note(_)) => self.note(),
                 None => self.act(Verb::Add.into()),
             },
@@ -135,7 +135,9 @@ impl State {
             Verb::Title => self.document.title().unwrap_or_default().to_owned(),
             Verb::Set => self.node().map(|id| format!("{id}.")).unwrap_or_default(),
             Verb::Open => return self.open_files(),
-            Verb::Group if self.selected().is_empty() => return self.say("select nodes first, with v"),
+            Verb::Group | Verb::Extract if self.selected().is_empty() => {
+                return self.say("select nodes first, with v");
+            }
             _ => String::new(),
         };
         let action = Action::from(verb);

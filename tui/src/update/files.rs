@@ -36,7 +36,7 @@ impl State {
     }
 
     /// A name typed by the user: relative ones are beside the graph, `.json` is added where nothing else is said.
-    fn path_of(&self, name: &str) -> PathBuf {
+    pub(super) fn path_of(&self, name: &str) -> PathBuf {
         let folder = self
             .file
             .as_deref()
@@ -119,6 +119,14 @@ impl State {
                 }));
             }
             FileEvent::Opened { path, text, recovered } => self.on_opened(path, text, recovered),
+            FileEvent::Extracted { path, count } => {
+                let more = match count.1 {
+                    0 => String::new(),
+                    more => format!(" and {more} that feed them"),
+                };
+                let (name, s) = (path.display(), if count.0 == 1 { "" } else { "s" });
+                self.say(format!("{} node{s}{more} are in {name}; here they stay too", count.0));
+            }
             FileEvent::Runs(past) => self.runs_came(past),
             FileEvent::Failed(text) => {
                 self.leaving = false;

@@ -303,6 +303,13 @@ impl State {
                     self.choose_end(at);
                 }
             }
+            Purpose::Through { node, side, port, ways } => {
+                let way = chosen.and_then(|row| ways.get(row.value.parse::<usize>().ok()?).cloned());
+                if let Some(way) = way {
+                    self.layers.pop();
+                    self.go_through((&node, side, &port), &way);
+                }
+            }
             Purpose::From { node, ports } => {
                 let port = chosen.and_then(|row| ports.get(row.value.parse::<usize>().ok()?).cloned());
                 if let Some((side, port)) = port {

@@ -223,8 +223,19 @@ impl State {
                 self.open_add("", vec![id.to_owned()], Vec::new());
             }
             (None, Some(Hit::Pane(Pane::Canvas)), _) => self.open_add("", Vec::new(), vec![id.to_owned()]),
-            (None, _, Err(why)) => self.bad(why.clone()),
-            (None, _, Ok(_)) => self.say(format!("{} takes no {} there", id, from.ty)),
+            (None, target, ends) => {
+                let node = match &target {
+                    Some(Hit::Port(node, _, _) | Hit::Spot(Spot::Node(node))) => Some(node.as_str()),
+                    _ => None,
+                };
+                match ends {
+                    Err(why) => self.bad(why.clone()),
+                    Ok(_) => self.say(format!("nothing there is joined to {}", from.ty)),
+                }
+                if node.is_some_and(|node| node != id) {
+                    self.open_ways(id, side, &from, node);
+                }
+            }
         }
     }
 

@@ -85,7 +85,7 @@ impl State {
     }
 
     /// The nodes that some need, themselves included.
-    fn upstream(&self, targets: &[String]) -> std::collections::HashSet<String> {
+    pub(super) fn upstream(&self, targets: &[String]) -> std::collections::HashSet<String> {
         let mut seen: std::collections::HashSet<String> = targets.iter().cloned().collect();
         let mut open = targets.to_vec();
         while let Some(id) = open.pop() {

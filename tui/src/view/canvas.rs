@@ -80,6 +80,7 @@ pub fn draw(picture: &Picture<'_>, area: Area, buffer: &mut Buffer) {
         return;
     }
     super::wire::draw(picture, &mut pen);
+    super::frame::draw(picture, &mut pen);
     let seen = pen.seen();
     for tile in picture
         .drawing

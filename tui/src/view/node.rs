@@ -329,13 +329,22 @@ fn draw_port(picture: &Picture<'_>, tile: &Tile, port: &PortAt, pen: &mut Pen<'_
     let ty = picture.type_of(port.side, port.port);
     let spec = picture.drawing.ports.get(port.port.node);
     let spec = spec.and_then(|ports| ports.side(port.side).get(port.port.port));
-    let missing = !port.wired && spec.is_some_and(|port| port.required);
+    let outside = picture.drawing.outside.binary_search(&(port.side, port.port)).is_ok();
+    let wired = port.wired || outside;
+    let missing = !wired && spec.is_some_and(|port| port.required);
     let mut sign = if picture.dimmed() {
         picture.style(Role::Dim)
     } else {
         picture.theme.port(ty)
     };
-    if port.wired {
+    if outside {
+        let (at, arrow) = match port.side {
+            Side::Input => (Point::new(port.at.x - 1, port.at.y), picture.glyphs.right()),
+            Side::Output => (Point::new(port.at.x + 1, port.at.y), picture.glyphs.right()),
+        };
+        pen.put_if_empty(at, arrow, sign);
+    }
+    if wired {
         sign = sign.add_modifier(Modifier::BOLD);
     }
     pen.put(port.at, picture.glyphs.port(ty), sign);
@@ -347,7 +356,7 @@ fn draw_port(picture: &Picture<'_>, tile: &Tile, port: &PortAt, pen: &mut Pen<'_
         picture.theme.style(Role::Chosen).add_modifier(Modifier::REVERSED)
     } else if missing {
         picture.style(Role::Warning)
-    } else if port.wired {
+    } else if wired {
         picture.style(Role::Text)
     } else {
         picture.style(Role::Dim)

@@ -23,8 +23,18 @@ const EMPTY: &str = "An empty graph.\n\n\
 pub(super) fn draw(state: &State, area: Rect, buf: &mut Buffer, hits: &mut HitMap) {
     let theme = state.theme;
     let count = state.document.nodes().len();
+    let breadcrumb = match &state.inside {
+        Some(group) => format!("{} {group} ", state.glyphs.folded()),
+        None => String::new(),
+    };
+    let count = if state.inside.is_some() {
+        state.drawing.model.nodes.len()
+    } else {
+        count
+    };
     let mut title = vec![
         Span::styled(" canvas ", theme.style(Role::Title)),
+        Span::styled(breadcrumb, theme.style(Role::Changed)),
         Span::styled(
             format!(
                 "{}  {count} node{} ",

@@ -128,6 +128,7 @@ const TEXT: Hints = &[
 const CONNECT: Hints = &[
     (Verb::Next, "next"),
     (Verb::Find, "list"),
+    (Verb::Through, "through a node"),
     (Verb::Accept, "connect"),
     (Verb::Back, "back"),
 ];

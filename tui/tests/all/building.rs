@@ -127,6 +127,40 @@ fn a_port_is_connected_by_its_label() {
 }
 
 #[test]
+fn what_does_not_fit_is_connected_through_a_node_that_converts() {
+    let mut editor = Editor::new(120, 36);
+    add(&mut editor, "load/model", &["m"]);
+    after(&mut editor, "text/encode", &["a fox"]);
+    after(&mut editor, "ddim", &[]);
+    add(&mut editor, "load/images", &["p"]);
+    editor.press("c");
+    let screen = editor.screen();
+    assert!(screen.contains("no node here takes images"), "{screen}");
+    assert!(screen.contains("through vae/encode: images to latent"), "{screen}");
+    editor.press("enter");
+    let new = node(&editor, "encode_2");
+    assert!(
+        new.contains("vae/encode")
+            && new.contains(r#""vae":"model.vae""#)
+            && new.contains(r#""images":"images.images""#),
+        "{new}"
+    );
+    assert!(node(&editor, "ddim").contains(r#""latent":"encode_2.latent""#));
+    assert_eq!(errors(&editor), Vec::<String>::new());
+    editor.press("u");
+    assert!(editor.state.document.node("encode_2").is_none(), "one step");
+    // From the other end, where something fits too.
+    add(&mut editor, "image/save", &[]);
+    go(&mut editor, "save");
+    editor.press("c enter !");
+    let screen = editor.screen();
+    assert!(
+        screen.contains("ddim.latent") && screen.contains("through vae/decode: latent to images"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn when_nothing_fits_the_reason_is_said() {
     let mut editor = Editor::new(120, 36);
     add(&mut editor, "load/images", &["p"]);
