@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(keymap.find(Mode::Anywhere, &space), Found::Pending);
         let all = keymap.continuations(Mode::Anywhere, &space);
         assert!(all.contains(&("Space".to_owned(), Ok(Verb::Palette))));
-        assert!(all.contains(&("g".to_owned(), Err(2))));
+        assert!(all.contains(&("g".to_owned(), Err(4))));
         let keys = sequence("space g u").unwrap();
         assert_eq!(keymap.find(Mode::Anywhere, &keys), Found::Verb(Verb::Ungroup));
         assert_eq!(written(&keys), "Space g u");
