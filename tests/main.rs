@@ -28,6 +28,7 @@ mod plugins {
     mod linked_once;
     mod refused;
     mod reload;
+    mod worker;
 }
 
 mod cli {

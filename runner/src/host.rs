@@ -91,6 +91,24 @@ impl Places {
             .collect()
     }
 
+    /// A pack that was added is built again by its name.
+    fn mended(&self, refusal: Refusal) -> Refusal {
+        let folder = refusal.file.parent();
+        let name = folder
+            .filter(|folder| self.installed.is_some() && folder.parent() == self.installed.as_deref())
+            .and_then(Path::file_name);
+        match name {
+            Some(name) if refusal.help == inspect::REBUILD => Refusal {
+                help: format!(
+                    "compile it for this para: para plugin update {} (without a name: every pack that was added)",
+                    name.display()
+                ),
+                ..refusal
+            },
+            _ => refusal,
+        }
+    }
+
     /// The files there, and whether the user named them.
     fn files(&self) -> Result<Vec<(PathBuf, bool)>> {
         let mut files = plugin_files(&self.home, true);
@@ -170,7 +188,7 @@ impl Registry {
             match added {
                 Ok(()) => {}
                 Err(refusal) if named => return Err(Failure::system(refusal.to_string()).help(refusal.help)),
-                Err(refusal) => registry.refused.push(refusal),
+                Err(refusal) => registry.refused.push(places.mended(refusal)),
             }
         }
         registry.catalog.sort();

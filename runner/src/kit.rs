@@ -9,6 +9,7 @@
 pub mod cargo;
 pub mod installed;
 pub mod lint;
+pub mod repository;
 pub mod template;
 
 use crate::failure::{Failure, Kind, Result};

@@ -1,5 +1,6 @@
 //! Packs outside of the workspace: made, compiled, added, run, removed, by the commands of `docs/plugins.md`.
 
+use crate::support::plugin::{Field, claiming};
 use crate::support::project;
 use crate::support::workspace::{Ran, Workspace};
 use std::fs;
@@ -80,28 +81,30 @@ fn the_example_pack_trains_and_draws() {
     assert_eq!(workspace.run(graph, &[]).exits(0).summary().executed, 0);
 }
 
+fn git(folder: &Path, args: &[&str]) {
+    let name = [
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@example.org",
+        "-c",
+        "init.defaultBranch=main",
+    ];
+    let done = Command::new("git")
+        .current_dir(folder)
+        .args(name)
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+}
+
 #[test]
 fn a_repository_is_fetched_and_a_mistake_has_its_place() {
     let workspace = Workspace::new();
     workspace.para(&["plugin", "new", "far"]).exits(0);
     let folder = workspace.path("graphs/far");
-    let git = |args: &[&str]| {
-        let name = [
-            "-c",
-            "user.name=a",
-            "-c",
-            "user.email=a@example.org",
-            "-c",
-            "init.defaultBranch=main",
-        ];
-        let done = Command::new("git")
-            .current_dir(&folder)
-            .args(name)
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{done:?}");
-    };
+    let git = |args: &[&str]| git(&folder, args);
     git(&["init", "--quiet"]);
     git(&["add", "."]);
     git(&["commit", "--quiet", "-m", "one"]);
@@ -147,6 +150,88 @@ fn a_repository_is_fetched_and_a_mistake_has_its_place() {
         "{}",
         taken.stderr
     );
+}
+
+#[test]
+fn what_was_added_is_built_again_for_this_para_and_fetched_again() {
+    let workspace = Workspace::new();
+    workspace.para(&["plugin", "new", "mine"]).exits(0);
+    workspace.para(&["plugin", "new", "far"]).exits(0);
+    let far = workspace.path("graphs/far");
+    git(&far, &["init", "--quiet"]);
+    git(&far, &["checkout", "--quiet", "-b", "stable"]);
+    git(&far, &["add", "."]);
+    git(&far, &["commit", "--quiet", "-m", "one"]);
+    // The branch that is asked for is not the one that a clone begins with.
+    git(&far, &["checkout", "--quiet", "-b", "work"]);
+    compiled(&workspace, &["plugin", "add", "mine"]).exits(0);
+    let url = format!("file://{}#stable", far.display());
+    compiled(&workspace, &["plugin", "add", &url]).exits(0);
+
+    // As an update of para leaves them: built for another one.
+    let installed = workspace.path("home/.local/share/para/plugins");
+    for name in ["mine", "far"] {
+        let file = installed.join(format!("{name}/lib{name}.so"));
+        let stale = claiming(
+            fs::read(&file).unwrap(),
+            Field::Sdk,
+            b"0123456789abcdef0123456789abcdef",
+        );
+        fs::write(&file, stale).unwrap();
+    }
+    let refused = compiled(&workspace, &["run", "mine/graph.json"]).exits(2).stderr;
+    assert!(
+        refused.contains("far/libfar.so was not loaded: it was built against sdk 0123456789ab, this para has sdk "),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("help: compile it for this para: para plugin update far (without a name: every pack"),
+        "{refused}"
+    );
+    let ran = compiled(&workspace, &["plugin", "update", "mine"]).exits(0);
+    assert!(
+        ran.stderr.contains("updated mine 0.1.0: mine/gradient"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("was not loaded"), "{}", ran.stderr);
+    compiled(&workspace, &["run", "mine/graph.json"]).exits(0);
+
+    // Without a name, every pack; what is new in the repository is fetched.
+    git(&far, &["checkout", "--quiet", "stable"]);
+    let manifest = fs::read_to_string(far.join("Cargo.toml")).unwrap();
+    fs::write(far.join("Cargo.toml"), manifest.replace("0.1.0", "0.2.0")).unwrap();
+    git(&far, &["commit", "--quiet", "-am", "two"]);
+    let ran = compiled(&workspace, &["plugin", "update"]).exits(0);
+    for words in [
+        "mine 0.1.0 is up to date",
+        "updated far from 0.1.0 to 0.2.0: far/gradient",
+    ] {
+        assert!(ran.stderr.contains(words), "{words:?} is not in {}", ran.stderr);
+    }
+    let listed = compiled(&workspace, &["nodes"]).exits(0);
+    assert!(
+        listed.stdout.contains("far/gradient") && !listed.stderr.contains("was not loaded"),
+        "{listed:#?}"
+    );
+
+    // One that fails keeps nobody else back.
+    fs::rename(workspace.path("graphs/mine"), workspace.path("graphs/elsewhere")).unwrap();
+    let ran = compiled(&workspace, &["plugin", "update"]).exits(1);
+    for words in [
+        "the source of mine is gone: no folder [ROOT]/graphs/mine",
+        "far 0.2.0 is up to date",
+        "not updated: mine",
+    ] {
+        assert!(ran.stderr.contains(words), "{words:?} is not in {}", ran.stderr);
+    }
+    let ran = compiled(&workspace, &["plugin", "update", "mane"]).exits(1);
+    assert!(ran.stderr.contains("no pack named mane was added"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("did you mean mine?"), "{}", ran.stderr);
+    // What was fetched goes with its pack.
+    assert!(workspace.path("home/.local/share/para/sources/far/src").is_dir());
+    compiled(&workspace, &["plugin", "remove", "far"]).exits(0);
+    assert!(!workspace.path("home/.local/share/para/sources/far").exists());
 }
 
 /// A crate that only has a name and features, so that nothing is fetched.

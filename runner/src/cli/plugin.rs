@@ -6,13 +6,15 @@ mod list;
 mod new;
 mod remove;
 mod test;
+mod update;
 
 use super::{Global, report};
 use crate::failure::{Failure, Result};
+use crate::host::Registry;
 use crate::kit::cargo::Said;
-use crate::kit::installed::Installed;
+use crate::kit::installed::{Installed, Source};
 use crate::kit::{Built, Kit};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Commands about node packs.
 #[derive(clap::Subcommand)]
@@ -25,6 +27,8 @@ pub(super) enum Command {
     Test(test::Arguments),
     /// Compile a pack and keep it: its nodes are there for every graph
     Add(add::Arguments),
+    /// Compile again what was added: after an update of para, or to fetch what is new
+    Update(update::Arguments),
     /// List the node crates and where each comes from
     List(list::Arguments),
     /// Remove a pack that was added
@@ -37,6 +41,7 @@ pub(super) fn run(global: &Global, command: Command) -> Result<()> {
         Command::Build(arguments) => build::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Add(arguments) => add::run(global, &arguments),
+        Command::Update(arguments) => update::run(global, &arguments),
         Command::List(arguments) => list::run(global, &arguments),
         Command::Remove(arguments) => remove::run(&arguments),
     }
@@ -57,6 +62,29 @@ fn compile(folder: &Path) -> Result<Built> {
         Said::Line(line) => report::say(&line),
         Said::Message(message) => report::say(message.rendered.trim_end()),
     })
+}
+
+/// Compiles the pack in `folder` and puts it among the user's; gives what was built and where it was put.
+fn keep(installed: &Installed, registry: &Registry, folder: &Path, source: Source) -> Result<(Built, PathBuf)> {
+    let built = compile(folder)?;
+    // A node type that is somebody else's would be refused at every start: it is refused now.
+    for ty in &built.described.nodes {
+        let owner = registry
+            .plugins()
+            .iter()
+            .find(|plugin| plugin.nodes().iter().any(|other| other.name == *ty));
+        if let Some(owner) = owner.filter(|owner| owner.name != built.described.name) {
+            return Err(Failure::user(format!(
+                "{} defines the node type {ty}, and so does {} ({})",
+                built.described.name,
+                owner.name,
+                owner.file.display()
+            ))
+            .help("name the node after its pack: PACK/NODE"));
+        }
+    }
+    let file = installed.install(&built, source)?;
+    Ok((built, file))
 }
 
 /// The user's packs.

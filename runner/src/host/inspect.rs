@@ -37,8 +37,9 @@ pub(super) struct Found {
     pub(super) bytes: Vec<u8>,
 }
 
-const REBUILD: &str =
-    "build it again: `para plugin add PATH` for a pack, `cargo build --release --workspace` in the workspace";
+/// How to mend a file of another build.
+pub(super) const REBUILD: &str =
+    "build it again: `para plugin build PATH` for a pack, `cargo build --release --workspace` in the workspace";
 const COPY: &str = "copy or build the file again; it may have been cut off while it was written";
 
 /// The build id of `diffusion` in the folder of the shared libraries.

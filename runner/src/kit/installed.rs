@@ -1,6 +1,6 @@
 //! The packs that the user added: one folder each, with the library and where it came from.
 
-use super::Built;
+use super::{Built, repository};
 use crate::failure::{Failure, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -110,6 +110,27 @@ impl Installed {
         packs
     }
 
+    /// The pack of that name.
+    ///
+    /// # Errors
+    /// When no pack of that name was added.
+    pub fn pack(&self, name: &str) -> Result<Record> {
+        let packs = self.packs();
+        if let Some(pack) = packs.iter().find(|pack| pack.name == name) {
+            return Ok(pack.clone());
+        }
+        let near = graph::nearest(name, packs.iter().map(|pack| pack.name.as_str()));
+        let help = near.map_or("para plugin list shows those that were".to_owned(), |near| {
+            format!("did you mean {near}?")
+        });
+        Err(Failure::user(format!("no pack named {name} was added")).help(help))
+    }
+
+    /// The library of a pack.
+    pub fn file(&self, pack: &Record) -> PathBuf {
+        self.root.join(&pack.name).join(&pack.file)
+    }
+
     /// The pack that a file belongs to.
     pub fn owner(&self, file: &Path) -> Option<Record> {
         let folder = file.parent().filter(|folder| folder.parent() == Some(&*self.root))?;
@@ -164,19 +185,14 @@ impl Installed {
     /// # Errors
     /// When no pack of that name was added; those of the file system.
     pub fn remove(&self, name: &str) -> Result<Record> {
-        let packs = self.packs();
-        let Some(pack) = packs.iter().find(|pack| pack.name == name) else {
-            let near = graph::nearest(name, packs.iter().map(|pack| pack.name.as_str()));
-            let help = near.map_or("para plugin list shows those that were".to_owned(), |near| {
-                format!("did you mean {near}?")
-            });
-            return Err(Failure::user(format!("no pack named {name} was added")).help(help));
-        };
+        let pack = self.pack(name)?;
         let folder = self.root.join(&pack.name);
         fs::remove_dir_all(&folder).map_err(|e| Failure::system(format!("cannot remove {}: {e}", folder.display())))?;
-        if matches!(pack.source, Source::Git { .. }) {
-            let _ = fs::remove_dir_all(self.checkout(&pack.name));
+        if let Source::Git { url, .. } = &pack.source
+            && let Some(name) = repository::folder_name(url)
+        {
+            let _ = fs::remove_dir_all(self.checkout(name));
         }
-        Ok(pack.clone())
+        Ok(pack)
     }
 }

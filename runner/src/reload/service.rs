@@ -6,7 +6,7 @@ use crate::kit::installed::Installed;
 use crossbeam_channel::Receiver;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What the service tells, in the order in which it happens.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub enum Told {
 
 /// Watches as long as it lives.
 pub struct Service {
-    _watch: Watch,
+    _watch: Arc<Mutex<Watch>>,
 }
 
 impl Service {
@@ -51,36 +51,70 @@ impl Service {
         for folder in others.filter(|folder| folder.is_dir()) {
             watch.add_flat(&folder)?;
         }
-        std::thread::spawn(move || serve(&reloader, &sources, installed.as_ref(), &changes, &told));
+        let watch = Arc::new(Mutex::new(watch));
+        let watched = Watched {
+            watch: Arc::downgrade(&watch),
+            sources,
+            installed,
+        };
+        std::thread::spawn(move || serve(&reloader, watched, &changes, &told));
         Ok(Self { _watch: watch })
     }
 }
 
+/// The sources that are watched.
+struct Watched {
+    watch: Weak<Mutex<Watch>>,
+    sources: Sources,
+    installed: Option<Installed>,
+}
+
+impl Watched {
+    /// Takes up the sources of packs that were added meanwhile, and lets go of those that were removed.
+    fn renew(&mut self, reloader: &Reloader) -> Result<()> {
+        let before = self.sources.folders();
+        self.sources = Sources::of(&reloader.places().home, self.installed.as_ref());
+        let Some(watch) = self.watch.upgrade() else {
+            return Ok(());
+        };
+        let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = self
+            .sources
+            .folders()
+            .into_iter()
+            .filter(|folder| !before.contains(folder));
+        new.into_iter().try_for_each(|folder| watch.add(&folder))
+    }
+}
+
 /// Until the watch is dropped.
-fn serve(
-    reloader: &Reloader,
-    sources: &Sources,
-    installed: Option<&Installed>,
-    changes: &Receiver<BTreeSet<PathBuf>>,
-    told: &dyn Fn(Told),
-) {
+fn serve(reloader: &Reloader, mut watched: Watched, changes: &Receiver<BTreeSet<PathBuf>>, told: &dyn Fn(Told)) {
     for mut paths in changes {
         // What changed while the build before went on is built at once.
         paths.extend(changes.try_iter().flatten());
+        let added = reloader.places().installed.as_ref();
+        if added.is_some_and(|added| paths.iter().any(|path| path.starts_with(added)))
+            && let Err(failure) = watched.renew(reloader)
+        {
+            told(Told::Failed(failure));
+        }
+        let Watched { sources, installed, .. } = &watched;
         let packages: BTreeSet<PathBuf> = paths.iter().filter_map(|path| sources.package_of(path)).collect();
         let folders = reloader.places().folders();
         let suffix = std::env::consts::DLL_SUFFIX;
         let is_plugin = |path: &&PathBuf| {
             path.to_string_lossy().ends_with(suffix) && folders.iter().any(|folder| path.starts_with(folder))
         };
-        let dropped = paths.iter().any(|path| is_plugin(&path));
+        // Of a folder that is new or gone, nobody tells what is in it or was.
+        let is_pack = |path: &&PathBuf| path.parent() == added.map(PathBuf::as_path) && !path.is_file();
+        let dropped = paths.iter().any(|path| is_plugin(&path) || is_pack(&path));
         let mut build = None;
         if !packages.is_empty() {
             let names = packages
                 .iter()
                 .map(|package| package.file_name().unwrap_or_default().to_string_lossy().into_owned());
             told(Told::Building(names.collect()));
-            build = Some(sources.build(&packages, installed));
+            build = Some(sources.build(&packages, installed.as_ref()));
         } else if !dropped {
             continue;
         }

@@ -74,10 +74,7 @@ pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<()> {
             source: pack.source.to_string(),
             file: pack.file.clone(),
             nodes: Vec::new(),
-            refused: Some(format!(
-                "its library is gone (para plugin add {})",
-                pack.source.argument()
-            )),
+            refused: Some(format!("its library is gone (para plugin update {})", pack.name)),
         })
         .collect();
     rows.extend(gone);
