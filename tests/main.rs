@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod support {
+    pub(crate) mod archive;
+    pub(crate) mod damage;
     pub(crate) mod graphs;
     pub(crate) mod installation;
     pub(crate) mod plugin;
@@ -34,6 +36,7 @@ mod plugins {
 mod cli {
     mod broken_files;
     mod broken_graphs;
+    mod damaged_shares;
     mod failing_disk;
     mod kills;
     mod pictures;
@@ -41,6 +44,7 @@ mod cli {
     mod sharing;
     mod sizes;
     mod stopping;
+    mod transcripts;
     mod usage;
     mod worker;
 }
@@ -52,6 +56,7 @@ mod editor {
 }
 
 mod graphs {
+    mod damaged;
     mod every_graph;
 }
 

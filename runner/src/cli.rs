@@ -42,10 +42,11 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 a mistake in arguments or files named, 2 a mistake in the graph, 3 a node failed,
+Exit codes: 0 done, 1 a mistake in arguments or files named, 2 a mistake in the graph, 3 a node failed, \
 4 the machine or the installation, 70 a bug in para, 130 stopped by Ctrl-C.";
 
 #[derive(Args)]
+#[command(next_help_heading = "Options of every command")]
 struct Global {
     /// Folder that results are kept in [default: $PARA_STORE, else `para` in your cache folder]
     #[arg(long, global = true, value_name = "FOLDER")]

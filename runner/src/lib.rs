@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod content;
 pub mod execute;
+pub mod explain;
 pub mod failure;
 pub mod host;
 pub mod key;

@@ -9,6 +9,9 @@ use std::sync::Arc;
 /// Keyword of the PNG's iTXt chunk.
 pub const KEYWORD: &str = "paragraph";
 
+/// The longest text of a graph in a picture, in bytes.
+const LONGEST: usize = 64 << 20;
+
 /// The graph that runs, for the files it writes.
 pub struct Provenance {
     text: Arc<str>,
@@ -103,7 +106,12 @@ pub fn graph_in_png(bytes: &[u8]) -> Result<String, String> {
         .map_err(|e| format!("it is a damaged PNG ({e})"))?;
     let found = |info: &png::Info<'_>| {
         let chunk = info.utf8_text.iter().find(|chunk| chunk.keyword == KEYWORD)?;
-        Some(chunk.get_text().map_err(|e| format!("its graph is damaged ({e})")))
+        let mut chunk = chunk.clone();
+        // A few bytes may unpack to any number: no graph is that long.
+        let text = chunk
+            .decompress_text_with_limit(LONGEST)
+            .and_then(|()| chunk.get_text());
+        Some(text.map_err(|e| format!("its graph is damaged ({e})")))
     };
     if let Some(text) = found(reader.info()) {
         return text;

@@ -1,13 +1,12 @@
 //! Graphs on their way to somebody else: `para pack`, `para open`, `para doctor`, and pictures.
 
+use crate::support::archive::archive;
 use crate::support::project;
 use crate::support::workspace::{Ran, Workspace};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 use std::fs;
 use std::path::Path;
-use tar::{Builder, EntryType, Header};
+use tar::EntryType;
 
 /// Copies a folder.
 fn copy(from: &Path, to: &Path) {
@@ -175,24 +174,6 @@ fn a_doctor_names_node_types_that_are_not_here() {
         ["graphs/g.json", "graphs/g.lock.json"],
         "a doctor looks and changes nothing"
     );
-}
-
-/// An archive made by hand: names, types and sizes as they are given.
-fn archive(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
-    let mut tar = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for (name, ty, bytes) in entries {
-        let mut header = Header::new_gnu();
-        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-        header.set_entry_type(*ty);
-        header.set_mode(0o644);
-        header.set_size(bytes.len() as u64);
-        if *ty != EntryType::Regular {
-            header.set_link_name("/etc/passwd").unwrap();
-        }
-        header.set_cksum();
-        tar.append(&header, *bytes).unwrap();
-    }
-    tar.into_inner().unwrap().finish().unwrap()
 }
 
 #[test]

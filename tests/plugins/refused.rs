@@ -1,8 +1,13 @@
 //! Files that are no plugins of this build: each is refused with its own sentence, before any of its code runs.
 
+use crate::support::damage;
 use crate::support::installation::Installation;
 use crate::support::plugin::{self, Field, claiming};
 use crate::support::workspace::{Workspace, target};
+use object::{Object, ObjectSection};
+use proptest::collection::vec;
+use proptest::prelude::any;
+use proptest::sample::Index;
 use runner::host::{Places, Registry};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -135,6 +140,64 @@ fn a_file_cut_anywhere_is_refused() {
             );
         }
     }
+}
+
+/// Copying programs leave holes of zeros where they were killed.
+#[test]
+fn a_file_with_a_half_of_zeros_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("libblank.so");
+    for plugin in plugin::all() {
+        let whole = std::fs::read(&plugin).unwrap();
+        let half = whole.len() / 2;
+        for blank in [0..half, half..whole.len()] {
+            let mut bytes = whole.clone();
+            bytes[blank.clone()].fill(0);
+            std::fs::write(&file, bytes).unwrap();
+            assert!(refusal(&file).is_some(), "{} with {blank:?} of zeros", plugin.display());
+        }
+    }
+}
+
+/// Whatever a file holds, looking at it harms nobody: its tables are damaged, which say where everything is.
+#[test]
+fn a_file_with_damaged_tables_is_looked_at_without_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("libdamaged.so");
+    let whole = plugin::bytes("table");
+    let object = object::File::parse(&*whole).unwrap();
+    let tables = object.sections().filter(|section| {
+        let name = section.name().unwrap_or_default();
+        [
+            ".para_plugin",
+            ".para_nodes",
+            ".dynsym",
+            ".dynstr",
+            ".dynamic",
+            ".shstrtab",
+        ]
+        .contains(&name)
+    });
+    // The header of the file, the sections that are read, and the list of sections at the end.
+    let mut places = vec![0..256, whole.len() - 4096..whole.len()];
+    places.extend(tables.filter_map(|section| section.file_range()).map(|(offset, size)| {
+        let offset = usize::try_from(offset).unwrap();
+        offset..offset + usize::try_from(size).unwrap().min(4096)
+    }));
+    assert!(places.len() >= 6, "{places:?}");
+    let change = (any::<Index>(), any::<Index>(), any::<u8>());
+    let home = target();
+    damage::survives(1500, &vec(change, 1..6), move |changes| {
+        let mut bytes = whole.clone();
+        for (place, at, value) in changes {
+            let place = place.get(&places).clone();
+            bytes[place.start + at.index(place.len())] = *value;
+        }
+        std::fs::write(&file, bytes).unwrap();
+        if let Err(refusal) = runner::host::describe(&file, home) {
+            assert!(!refusal.reason.is_empty() && !refusal.help.is_empty(), "{refusal}");
+        }
+    });
 }
 
 #[test]

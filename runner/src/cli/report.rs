@@ -5,12 +5,11 @@
     reason = "this is the terminal's side of para"
 )]
 
+use crate::explain::explain;
 use crate::failure::Failure;
 use crate::host::Refusal;
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use graph::{Diagnostic, Severity};
+use graph::Diagnostic;
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether results got lost on their way to standard output.
@@ -92,39 +91,8 @@ pub(super) fn refusals(refused: &[Refusal]) {
 
 /// What is wrong with a graph, with the lines it is about.
 pub(super) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
-    let renderer = if super::colour() {
-        Renderer::styled()
-    } else {
-        Renderer::plain()
-    };
     for diagnostic in diagnostics.iter().take(SHOWN) {
-        let level = match diagnostic.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
-        };
-        let mut label = String::new();
-        if let Some(expected) = &diagnostic.expected {
-            label.push_str(&format!("expected {expected}"));
-        }
-        if let Some(found) = &diagnostic.found {
-            label.push_str(&format!("{}found {found}", if label.is_empty() { "" } else { ", " }));
-        }
-        // Only the lines it is about: a graph may be megabytes long.
-        let (line, span) = line_of(text, &diagnostic.span);
-        let mark = AnnotationKind::Primary.span(span).label(label);
-        let mut group = level
-            .primary_title(diagnostic.message.as_str())
-            .id(diagnostic.code)
-            .element(
-                Snippet::source(line)
-                    .line_start(diagnostic.line)
-                    .path(name)
-                    .annotation(mark),
-            );
-        if let Some(help) = &diagnostic.help {
-            group = group.element(Level::HELP.message(help.as_str()));
-        }
-        write(&renderer.render(&[group]));
+        write(&explain(name, text, diagnostic, super::colour()));
     }
     if diagnostics.len() > SHOWN {
         say(&format!("… and {} more", diagnostics.len() - SHOWN));
@@ -133,27 +101,6 @@ pub(super) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
 
 /// Diagnostics shown at once; whoever has more mends these first.
 const SHOWN: usize = 50;
-/// Bytes shown before and after the place in a very long line.
-const AROUND: usize = 200;
-
-/// The line that a span begins in, and the span within it. A span over several lines is cut at the first one's end.
-fn line_of<'a>(text: &'a str, span: &Range<usize>) -> (&'a str, Range<usize>) {
-    let boundary = |mut at: usize| {
-        while !text.is_char_boundary(at) {
-            at -= 1;
-        }
-        at
-    };
-    let begin = boundary(span.start.min(text.len()));
-    let start = text[..begin]
-        .rfind('\n')
-        .map_or(0, |at| at + 1)
-        .max(boundary(begin.saturating_sub(AROUND)));
-    let end = text[begin..].find('\n').map_or(text.len(), |at| begin + at);
-    let end = end.min(boundary((begin + 2 * AROUND).min(text.len())));
-    let stop = boundary(span.end.clamp(begin, end));
-    (&text[start..end], begin - start..stop - start)
-}
 
 /// Text of a graph, a file name or a node may hold escape sequences; they must not reach the terminal.
 pub(super) fn plain(text: &str) -> Cow<'_, str> {
@@ -182,18 +129,5 @@ mod tests {
     fn escape_sequences_are_shown_not_obeyed() {
         assert_eq!(plain("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\nc");
         assert!(matches!(plain("ä plain text"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn spans_stay_within_their_line() {
-        let text = "one\n  \"twö\": {\n 3 }\n";
-        let (line, span) = line_of(text, &(6..18));
-        assert_eq!((line, &line[span]), ("  \"twö\": {", "\"twö\": {"));
-        let long = format!("[{}]", "ö".repeat(5000));
-        let (line, span) = line_of(&long, &(2001..2003));
-        assert!(
-            line.len() <= 3 * AROUND && &line[span.clone()] == "ö",
-            "{line} {span:?}"
-        );
     }
 }

@@ -10,7 +10,8 @@ use crate::share::find::{Finder, usual_places};
 use crate::share::lock::{self, Lock, LockedFile, short};
 use crate::share::unpack::{self, Unpacked};
 use crate::size::show;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 /// Arguments of `para open`.
@@ -51,7 +52,7 @@ pub(in crate::cli) fn run(global: &Global, arguments: &Arguments) -> Result<()> 
     let beside = into.parent().unwrap_or(Path::new("/")).to_owned();
     fs::create_dir_all(&beside).map_err(|e| Failure::user(format!("cannot make {}: {e}", beside.display())))?;
 
-    let is_picture = fs::read(archive).is_ok_and(|bytes| bytes.starts_with(b"\x89PNG"));
+    let is_picture = is_picture(archive);
     let (unpacked, mut document, mut lock, graph) = if is_picture {
         let opened = Opened::read(archive, &[], session.registry.catalog())?;
         let lock = Lock::beside(archive, &opened.document)?.ok_or_else(|| {
@@ -131,6 +132,12 @@ pub(in crate::cli) fn run(global: &Global, arguments: &Arguments) -> Result<()> 
         );
     }
     Ok(())
+}
+
+/// By its first bytes: an archive may be larger than the memory.
+fn is_picture(file: &Path) -> bool {
+    let mut head = [0; 4];
+    File::open(file).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"\x89PNG"
 }
 
 fn look_in<'a>(contents: &'a Contents, places: &[PathBuf]) -> Finder<'a> {

@@ -28,6 +28,9 @@ pub(in crate::cli) struct Arguments {
     /// Change a parameter first: NODE.PARAMETER=VALUE; may be repeated
     #[arg(long, value_name = "NODE.PARAMETER=VALUE")]
     set: Vec<String>,
+    /// Pack files that are not the ones the graph was made with
+    #[arg(long)]
+    unlocked: bool,
     /// Replace the archive if it is there
     #[arg(long)]
     force: bool,
@@ -52,6 +55,9 @@ pub(in crate::cli) fn run(global: &Global, arguments: &Arguments) -> Result<()> 
     }
     let checked = opened.check(&session.registry)?;
     let steps = Steps::new(&session, &checked, &opened.folder, &[], false)?;
+    if let Some(before) = Lock::beside(&arguments.graph, &opened.document)?.filter(|_| !arguments.unlocked) {
+        before.verify(&steps, &arguments.set)?;
+    }
     let mut lock = Lock::of(&steps, &home()?)?;
     for text in &arguments.origin {
         let (place, origin) = text.split_once('=').unwrap_or((text, ""));
