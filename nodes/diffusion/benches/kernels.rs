@@ -9,7 +9,8 @@
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use diffusion::noise::Generator;
-use diffusion::ops;
+use diffusion::train::Basis;
+use diffusion::{linalg, ops};
 use sdk::Result;
 use sdk::candle_core::{Tensor, Var};
 use std::hint::black_box;
@@ -159,9 +160,27 @@ fn elementwise(criterion: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
+/// B = QR of a PaRa in training, and B's gradient from Q's, in f64 on one thread (a step does a module on each).
+fn bases(criterion: &mut Criterion) -> Result<()> {
+    let mut group = criterion.benchmark_group("basis");
+    for (rows, rank) in [(320, 4), (1280, 4), (1280, 32), (1280, 128)] {
+        let b = random(&[rows, rank])?;
+        let values = linalg::to_rows(&linalg::matrix(&b)?);
+        group.bench_function(format!("QR, {rows}, rank {rank}"), |bench| {
+            bench.iter(|| Basis::new(black_box(&values), rows, rank));
+        });
+        let basis = Basis::new(&values, rows, rank)?;
+        group.bench_function(format!("gradient, {rows}, rank {rank}"), |bench| {
+            bench.iter(|| basis.gradient(black_box(&b)));
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
 /// All of them; the first that fails ends the run with its message.
 fn all(criterion: &mut Criterion) {
-    for part in [conv2d, linear, attention, norms, elementwise] {
+    for part in [conv2d, linear, attention, norms, elementwise, bases] {
         if let Err(error) = part(criterion) {
             panic!("{error}");
         }

@@ -1,4 +1,4 @@
-//! Dense linear algebra that candle lacks: QR, rank-revealing bases, triangular solves, singular values.
+//! Dense linear algebra that candle lacks: QR, rank-revealing bases, singular values.
 //!
 //! Everything is computed in f64 on the CPU, whatever the tensors hold, since the projectors of PaRa must
 //! stay projectors after they are rounded to the precision of a file.
@@ -169,35 +169,6 @@ pub fn orthonormality_error(q: &Matrix) -> f64 {
     worst
 }
 
-/// Solves X Rᵀ = A for X, with R upper triangular (r, r) and A (d, r): `X = A · R⁻ᵀ`.
-///
-/// # Errors
-/// Shapes that do not fit, or a zero on the diagonal of R.
-pub fn solve_transposed(a: &Matrix, r: &Matrix) -> Result<Matrix> {
-    let n = r.ncols();
-    if r.nrows() != n || a.ncols() != n {
-        bail!(
-            "R must be square and as wide as A, found R {}x{} and A {}x{}",
-            r.nrows(),
-            n,
-            a.nrows(),
-            a.ncols()
-        );
-    }
-    let mut x = a.clone();
-    for j in (0..n).rev() {
-        let pivot = r[(j, j)];
-        if pivot == 0.0 || !pivot.is_finite() {
-            bail!("column {j} of B depends on the columns before it: R has {pivot} on its diagonal");
-        }
-        for i in 0..x.nrows() {
-            let known: f64 = (j + 1..n).map(|k| x[(i, k)] * r[(j, k)]).sum();
-            x[(i, j)] = (x[(i, j)] - known) / pivot;
-        }
-    }
-    Ok(x)
-}
-
 /// A thin singular value decomposition, `a` = U · diag(s) · Vᵀ, with `s` falling.
 #[derive(Clone, Debug)]
 pub struct Svd {
@@ -316,16 +287,6 @@ mod tests {
         let residual = &a - &basis * (basis.transpose() * &a);
         assert!(residual.norm_l2() < 1e-14);
         assert_eq!(orthonormal_basis(&Matrix::zeros(4, 2), 1e-6).unwrap().ncols(), 0);
-    }
-
-    #[test]
-    fn triangular_solve_inverts_the_product() {
-        let b = pseudo_random(9, 4, 11);
-        let (_, r) = qr(&b).unwrap();
-        let x = pseudo_random(9, 4, 12);
-        let a = &x * r.transpose();
-        assert!(distance(&solve_transposed(&a, &r).unwrap(), &x) < 1e-12);
-        assert!(solve_transposed(&a, &Matrix::zeros(4, 4)).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! mean squared error in f32, latents sampled anew from the VAE's posterior in each step, prompts encoded once.
 
 mod backward;
+mod basis;
 mod data;
 mod drive;
 mod hooks;
@@ -15,6 +16,7 @@ mod result;
 mod show;
 mod state;
 
+pub use basis::Basis;
 pub use data::{Batch, TrainData};
 pub use drive::drive;
 pub use memory::{Estimate, sampling_bytes};
@@ -27,7 +29,6 @@ use crate::adapter::para;
 use crate::ddim::{Ddim, Prediction};
 use crate::kernels::in_pool;
 use crate::layer::{Hook, Hooks};
-use crate::linalg;
 use crate::noise::Generator;
 use crate::unet::Unet;
 use data::Queue;
@@ -296,7 +297,7 @@ impl Trainer {
         for (index, site) in self.sites.iter().enumerate() {
             let hook: Arc<dyn Hook> = match self.options.method {
                 Method::Para { .. } => {
-                    let var = leaf(linalg::tensor(&bases[index].0, DType::F64)?)?;
+                    let (_, var) = &bases[index];
                     leaves.push(var.clone());
                     Arc::new(ParaHook {
                         q: var.as_tensor().clone(),
@@ -330,18 +331,17 @@ impl Trainer {
                     param.name
                 );
             };
-            let values = match bases.get(index) {
-                Some((q, r)) => {
-                    let b = para::basis_gradient(q, r, &linalg::matrix(&gradient)?);
-                    linalg::to_rows(&b.context(|| format!("module {}", param.name))?)
+            match bases.get(index) {
+                Some((basis, _)) => {
+                    let b = basis.gradient(&gradient);
+                    let b = b.context(|| format!("module {}", param.name))?;
+                    Ok(b.into_iter().map(|v| v as f32).collect())
                 }
-                None => gradient
-                    .to_dtype(DType::F64)?
-                    .to_device(&Device::Cpu)?
-                    .flatten_all()?
-                    .to_vec1()?,
-            };
-            Ok(values.into_iter().map(|v| v as f32).collect())
+                None => {
+                    let gradient = gradient.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+                    Ok(gradient.flatten_all()?.to_vec1()?)
+                }
+            }
         };
         let reached: Vec<_> = reached.into_iter().enumerate().collect();
         let gradients = self
@@ -353,15 +353,18 @@ impl Trainer {
         Ok((value, gradients))
     }
 
-    /// B = Q·R of every PaRa in training, on all threads; nothing for LoRA.
-    fn bases(&self) -> Result<Vec<(linalg::Matrix, linalg::Matrix)>> {
+    /// B = Q·R of every PaRa in training and Q's leaf, on all threads; nothing for LoRA.
+    fn bases(&self) -> Result<Vec<(Basis, Var)>> {
         let Method::Para { .. } = self.options.method else {
             return Ok(Vec::new());
         };
+        let precise = para::working_dtype(self.unet.dtype());
         let basis = |param: &Param| {
             let values: Vec<f64> = param.value.iter().map(|v| f64::from(*v)).collect();
-            let b = linalg::from_rows(&values, param.shape[0], param.shape[1])?;
-            linalg::qr(&b).context(|| format!("module {}", param.name))
+            let basis =
+                Basis::new(&values, param.shape[0], param.shape[1]).context(|| format!("module {}", param.name))?;
+            let q = Var::from_tensor(&basis.q(precise)?.to_device(self.unet.device())?)?;
+            Ok((basis, q))
         };
         self.params.par_iter().map(basis).collect()
     }

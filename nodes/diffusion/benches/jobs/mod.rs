@@ -208,9 +208,11 @@ fn small() -> UnetConfig {
     }
 }
 
-/// Normalisations that are the identity, weights that keep the size of what goes through them, no biases.
+/// Normalisations that are the identity, weights that keep the size of what goes through them, biases of zero. In bf16, vectors
+/// stay in f32, as in a model that is loaded so.
 fn random_unet(config: UnetConfig, dtype: DType) -> Result<Unet> {
     let cpu = &Device::Cpu;
+    let vectors = if dtype == DType::BF16 { DType::F32 } else { dtype };
     let mut tensors = BTreeMap::new();
     let mut state = 1u32;
     for module in module_shapes(&config)? {
@@ -227,7 +229,7 @@ fn random_unet(config: UnetConfig, dtype: DType) -> Result<Unet> {
         let weight = Tensor::from_vec(values, module.shape.as_slice(), cpu)?.to_dtype(dtype)?;
         tensors.insert(format!("{path}.weight"), weight);
         if module.bias {
-            tensors.insert(format!("{path}.bias"), Tensor::zeros(rows, dtype, cpu)?);
+            tensors.insert(format!("{path}.bias"), Tensor::zeros(rows, vectors, cpu)?);
         }
         // Each normalisation is as wide as the input of the layer that follows it.
         for (layer, norm) in [
@@ -240,8 +242,8 @@ fn random_unet(config: UnetConfig, dtype: DType) -> Result<Unet> {
             ("conv_out", "conv_norm_out"),
         ] {
             if let Some(block) = path.strip_suffix(layer) {
-                tensors.insert(format!("{block}{norm}.weight"), Tensor::ones(inputs, dtype, cpu)?);
-                tensors.insert(format!("{block}{norm}.bias"), Tensor::zeros(inputs, dtype, cpu)?);
+                tensors.insert(format!("{block}{norm}.weight"), Tensor::ones(inputs, vectors, cpu)?);
+                tensors.insert(format!("{block}{norm}.bias"), Tensor::zeros(inputs, vectors, cpu)?);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! PaRa: personalisation by taking directions away from a weight's output space.
 
 use crate::adapter::names::UnetLayout;
-use crate::linalg::{self, Matrix};
+use crate::linalg;
 use sdk::candle_core::{DType, Tensor};
 use sdk::{Result, ResultExt, bail};
 use std::collections::BTreeMap;
@@ -129,14 +129,4 @@ pub fn reduce(w: &Tensor, q: &Tensor, strength: f64) -> Result<Tensor> {
 /// f64 stays f64; everything else is computed in f32.
 pub(crate) fn working_dtype(dtype: DType) -> DType {
     if dtype == DType::F64 { DType::F64 } else { DType::F32 }
-}
-
-/// The gradient with respect to B from the gradient with respect to Q as a leaf, where B = Q·R:
-/// `(I − QQᵀ)·gQ·R⁻ᵀ`. All of shape (d_out, r) but R (r, r).
-///
-/// # Errors
-/// Shapes that do not fit, or columns of B that depend on each other.
-pub fn basis_gradient(q: &Matrix, r: &Matrix, gradient: &Matrix) -> Result<Matrix> {
-    let tangent = gradient - q * (q.transpose() * gradient);
-    linalg::solve_transposed(&tangent, r)
 }

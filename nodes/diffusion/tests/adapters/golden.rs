@@ -3,7 +3,8 @@
 use crate::common::{assert_close, failure, para_of, projector, random, tensors};
 use diffusion::adapter::combine::{self, Cap};
 use diffusion::adapter::lora::LoraModule;
-use diffusion::adapter::para::{Para, basis_gradient, reduce};
+use diffusion::adapter::para::{Para, reduce};
+use diffusion::train::Basis;
 use diffusion::{linalg, ops};
 use sdk::candle_core::{DType, Tensor, Var};
 use std::collections::BTreeMap;
@@ -67,43 +68,40 @@ fn convolutions_are_projected_on_their_output_channels() {
 fn gradients_through_q_as_a_leaf_equal_the_reference() {
     for dtype in [DType::F64, DType::F32] {
         let (g, limit) = in_precision(dtype);
-        let (q, r) = linalg::qr(&linalg::matrix(&g["B"]).unwrap()).unwrap();
-        let leaf = Var::from_tensor(&linalg::tensor(&q, dtype).unwrap()).unwrap();
+        let b = linalg::matrix(&g["B"]).unwrap();
+        let (d, rank) = (b.nrows(), b.ncols());
+        let basis = Basis::new(&linalg::to_rows(&b), d, rank).unwrap();
+        let leaf = Var::from_tensor(&basis.q(dtype).unwrap()).unwrap();
         let y = Var::from_tensor(&g["y"].t().unwrap().contiguous().unwrap()).unwrap();
         let z = ops::project(y.as_tensor(), leaf.as_tensor(), 1.0, None).unwrap();
         let gz = g["gz"].t().unwrap().contiguous().unwrap();
         let store = (z * gz).unwrap().sum_all().unwrap().backward().unwrap();
-        let leaf = linalg::matrix(store.get(leaf.as_tensor()).unwrap()).unwrap();
-        let gradient = basis_gradient(&q, &r, &leaf).unwrap();
-        assert_close(
-            "grad_B",
-            &linalg::tensor(&gradient, dtype).unwrap(),
-            &g["grad_B"],
-            limit,
-        );
+        let leaf = store.get(leaf.as_tensor()).unwrap();
+        let gradient = basis.gradient(leaf).unwrap();
+        let gradient = Tensor::from_vec(gradient, (d, rank), &sdk::candle_core::Device::Cpu)
+            .unwrap()
+            .to_dtype(dtype)
+            .unwrap();
+        assert_close("grad_B", &gradient, &g["grad_B"], limit);
         let grad_y = store.get(y.as_tensor()).unwrap().t().unwrap().contiguous().unwrap();
         assert_close("grad_y", &grad_y, &g["grad_y"], limit);
 
         // B only turns: the gradient is orthogonal to its columns, and scales with 1 / |B|.
-        let b = linalg::matrix(&g["B"]).unwrap();
+        let gradient = linalg::matrix(&gradient).unwrap();
         let along = (b.transpose() * &gradient).norm_l2() / (b.norm_l2() * gradient.norm_l2());
         assert!(
             along < if dtype == DType::F64 { 1e-14 } else { 1e-6 },
             "Bᵀg = {along:e}"
         );
-        let scaled = faer_scale(&b, 1000.0);
-        let (q2, r2) = linalg::qr(&scaled).unwrap();
-        assert!((projector(&q2) - projector(&q)).norm_l2() < 1e-12);
-        // Q2 may differ from Q in the signs of its columns; so do the leaf's gradients.
-        let signs = q.transpose() * &q2;
-        let smaller = basis_gradient(&q2, &r2, &(leaf * signs)).unwrap();
-        let wanted = faer_scale(&gradient, 1e-3);
-        assert!((&smaller - &wanted).norm_l2() < 1e-10 * wanted.norm_l2().max(1.0));
+        let scaled: Vec<f64> = linalg::to_rows(&b).iter().map(|v| v * 1000.0).collect();
+        let larger = Basis::new(&scaled, d, rank).unwrap();
+        let (q, q2) = (basis.q(DType::F64).unwrap(), larger.q(DType::F64).unwrap());
+        assert_close("the same Q", &q2, &q, 1e-12);
+        let smaller = larger.gradient(leaf).unwrap();
+        for (small, wanted) in smaller.iter().zip(linalg::to_rows(&gradient)) {
+            assert!((small * 1000.0 - wanted).abs() < limit * wanted.abs().max(1.0));
+        }
     }
-}
-
-fn faer_scale(m: &linalg::Matrix, factor: f64) -> linalg::Matrix {
-    linalg::Matrix::from_fn(m.nrows(), m.ncols(), |i, j| m[(i, j)] * factor)
 }
 
 #[test]
