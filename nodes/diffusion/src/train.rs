@@ -331,17 +331,12 @@ impl Trainer {
                     param.name
                 );
             };
-            match bases.get(index) {
-                Some((basis, _)) => {
-                    let b = basis.gradient(&gradient);
-                    let b = b.context(|| format!("module {}", param.name))?;
-                    Ok(b.into_iter().map(|v| v as f32).collect())
-                }
-                None => {
-                    let gradient = gradient.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
-                    Ok(gradient.flatten_all()?.to_vec1()?)
-                }
-            }
+            let gradient = match bases.get(index) {
+                Some((basis, _)) => basis.gradient(&gradient).context(|| format!("module {}", param.name))?,
+                None => gradient,
+            };
+            let gradient = gradient.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+            Ok(gradient.flatten_all()?.to_vec1()?)
         };
         let reached: Vec<_> = reached.into_iter().enumerate().collect();
         let gradients = self

@@ -3,7 +3,8 @@
 use crate::linalg::{self, Matrix};
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
-use faer::{Accum, MatRef, Par, Side};
+use faer::traits::ComplexField;
+use faer::{Accum, Mat, MatRef, Par, Side};
 use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Result, bail};
 
@@ -90,11 +91,12 @@ impl Basis {
         Ok(tensor)
     }
 
-    /// The gradient with respect to B, row by row, from the gradient (d, r) with respect to Q as a leaf: `(I − QQᵀ)·gQ·R⁻ᵀ`.
+    /// The gradient with respect to B from that with respect to Q as a leaf, both (d, r): `(I − QQᵀ)·gQ·R⁻ᵀ`. In the leaf's
+    /// precision: more would not bring back what its rounding took.
     ///
     /// # Errors
     /// Another shape, or columns of B that depend on each other.
-    pub fn gradient(&self, leaf: &Tensor) -> Result<Vec<f64>> {
+    pub fn gradient(&self, leaf: &Tensor) -> Result<Tensor> {
         let (r, d) = (self.q.nrows(), self.q.ncols());
         if leaf.dims() != [d, r] {
             bail!("the gradient of Q has shape {:?}, expected ({d}, {r})", leaf.dims());
@@ -105,17 +107,30 @@ impl Basis {
                 bail!("column {j} of B depends on the columns before it: R has {pivot} on its diagonal");
             }
         }
-        let leaf: Vec<f64> = leaf
-            .to_device(&Device::Cpu)?
-            .to_dtype(DType::F64)?
-            .flatten_all()?
-            .to_vec1()?;
-        let leaf = MatRef::from_column_major_slice(&leaf, r, d);
-        let mut tangent = leaf - (leaf * self.q.transpose()) * &self.q;
-        solve_upper_triangular_in_place(self.r.as_ref(), tangent.as_mut(), Par::Seq);
-        let columns = (0..d).map(|j| tangent.col_as_slice(j));
-        Ok(columns.flatten().copied().collect())
+        let leaf = leaf.to_device(&Device::Cpu)?.flatten_all()?;
+        let gradient = if leaf.dtype() == DType::F64 {
+            let values = turned(&leaf.to_vec1()?, &self.q, &self.r);
+            Tensor::from_vec(values, (d, r), &Device::Cpu)?
+        } else {
+            let single = |m: &Matrix| Mat::from_fn(m.nrows(), m.ncols(), |i, j| m[(i, j)] as f32);
+            let values = turned(
+                &leaf.to_dtype(DType::F32)?.to_vec1()?,
+                &single(&self.q),
+                &single(&self.r),
+            );
+            Tensor::from_vec(values, (d, r), &Device::Cpu)?
+        };
+        Ok(gradient)
     }
+}
+
+/// `(I − QQᵀ)·g·R⁻ᵀ` of g (d, r), row by row, and Qᵀ (r, d).
+fn turned<T: ComplexField + Copy>(g: &[T], q: &Mat<T>, r: &Mat<T>) -> Vec<T> {
+    let g = MatRef::from_column_major_slice(g, q.nrows(), q.ncols());
+    let mut tangent = g - (g * q.transpose()) * q;
+    solve_upper_triangular_in_place(r.as_ref(), tangent.as_mut(), Par::Seq);
+    let columns = (0..q.ncols()).map(|j| tangent.col_as_slice(j));
+    columns.flatten().copied().collect()
 }
 
 #[cfg(test)]
