@@ -52,6 +52,7 @@ mod cli {
 mod editor {
     mod building;
     mod crash;
+    mod outside;
     mod terminal;
 }
 

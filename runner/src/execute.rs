@@ -3,6 +3,7 @@
 //!
 //! One thread decides (this file), others work (`worker`). Nothing recurses: graphs may be 100,000 nodes deep.
 
+mod frozen;
 mod host;
 mod settle;
 mod worker;
@@ -195,7 +196,8 @@ impl<'a> Run<'a> {
             .order
             .iter()
             .copied()
-            .filter(|&index| steps.wanted[index] && unknown[index] == 0)
+            // What a frozen node gives is known, whatever feeds it.
+            .filter(|&index| steps.wanted[index] && (unknown[index] == 0 || checked.nodes[index].frozen.is_some()))
             .collect();
         Self {
             steps,
@@ -273,11 +275,6 @@ impl<'a> Run<'a> {
         Ok(self.damaged)
     }
 
-    fn is_quick(&self, index: usize) -> bool {
-        let session = self.steps.session;
-        self.steps.kind(index) == NodeKind::Step && session.pace.is_quick(&self.steps.checked.nodes[index].ty)
-    }
-
     fn stopping(&self) -> bool {
         self.damaged || self.machine.is_some() || self.control.cancel.load(Ordering::Relaxed)
     }
@@ -288,9 +285,11 @@ impl<'a> Run<'a> {
             if self.standing[index] != Standing::Waiting || self.stopping() {
                 continue;
             }
-            let key = self
-                .steps
-                .key(index, |node, output| self.contents[node].get(output).cloned());
+            if let Some(key) = &self.steps.checked.nodes[index].frozen {
+                self.thaw(index, key);
+                continue;
+            }
+            let key = self.own_key(index);
             let key = key.ok_or_else(|| bug("a node was looked up before its inputs were known"))?;
             let state = self.steps.look_up(index, &key);
             self.keys[index] = Some(key.clone());
@@ -310,6 +309,8 @@ impl<'a> Run<'a> {
                     self.control.sink.event(Event::Cached {
                         node: self.id(index),
                         files,
+                        key,
+                        frozen: false,
                     });
                     self.known(index, record.outputs.into_iter().map(|output| output.content).collect());
                     // A model that is known may still have to be loaded, and needs its inputs then.
@@ -341,7 +342,12 @@ impl<'a> Run<'a> {
         for position in 0..self.consumers[index].len() {
             let consumer = self.consumers[index][position];
             self.unknown[consumer] -= 1;
-            if self.unknown[consumer] == 0 {
+            if self.unknown[consumer] > 0 {
+                continue;
+            }
+            if self.steps.checked.nodes[consumer].frozen.is_some() {
+                self.compare_frozen(consumer);
+            } else {
                 self.resolvable.push_back(consumer);
             }
         }
@@ -415,10 +421,12 @@ impl<'a> Run<'a> {
     fn take(&mut self, outcome: Outcome) {
         let Outcome { index, seconds, result } = outcome;
         let node = self.id(index);
+        let key = self.keys[index].clone().unwrap_or_default();
         match result {
             Ok(output) => {
                 let lazy = self.steps.kind(index) == NodeKind::Lazy;
                 self.values[index] = output.values.filter(|_| self.uses[index] > 0);
+                let kept = output.stands_for.is_none();
                 if let Some((param, value)) = output.stands_for {
                     self.remember_elsewhere(index, param, value, &output.record);
                 }
@@ -433,10 +441,21 @@ impl<'a> Run<'a> {
                     let files = self.written(index, &output.record);
                     if output.executed {
                         self.summary.executed += 1;
-                        self.control.sink.event(Event::Done { node, seconds, files });
+                        let key = if kept { key } else { String::new() };
+                        self.control.sink.event(Event::Done {
+                            node,
+                            seconds,
+                            files,
+                            key,
+                        });
                     } else {
                         self.summary.cached += 1;
-                        self.control.sink.event(Event::Cached { node, files });
+                        self.control.sink.event(Event::Cached {
+                            node,
+                            files,
+                            key,
+                            frozen: false,
+                        });
                     }
                     self.known(
                         index,

@@ -9,6 +9,10 @@ use graph::catalog::NodeKind;
 pub enum Forecast {
     /// Its results are in the store.
     Hit,
+    /// It is frozen; whether its result is older than its inputs, as far as that can be told.
+    Frozen(bool),
+    /// It is frozen, and its result is not in the store: …
+    Lost(String),
     /// It will execute, because …
     Miss(String),
     /// Whether it executes depends on what this node upstream of it gives.
@@ -28,6 +32,8 @@ pub struct Line {
     pub ty: String,
     /// What will happen.
     pub forecast: Forecast,
+    /// The key of its result, when that is in the store.
+    pub key: Option<String>,
 }
 
 /// Looks every step up, in the order in which they would run.
@@ -36,11 +42,24 @@ pub fn plan(steps: &Steps<'_>) -> Vec<Line> {
     let count = checked.nodes.len();
     let mut contents: Vec<Option<Vec<String>>> = vec![None; count];
     let mut forecasts: Vec<Option<Forecast>> = vec![None; count];
+    let mut keys: Vec<Option<String>> = vec![None; count];
     // Of a node whose content is not known yet: the node that will decide it.
     let mut decided_by: Vec<usize> = (0..count).collect();
     for &index in checked.order.iter().filter(|&&index| steps.wanted[index]) {
         let key = steps.key(index, |node, output| contents[node].as_ref()?.get(output).cloned());
         let lazy = steps.kind(index) == NodeKind::Lazy;
+        if let Some(frozen) = &checked.nodes[index].frozen {
+            forecasts[index] = Some(match steps.frozen(index, frozen) {
+                Ok(record) => {
+                    contents[index] = Some(record.outputs.into_iter().map(|output| output.content).collect());
+                    Forecast::Frozen(key.is_some_and(|key| key != *frozen))
+                }
+                Err(why) => Forecast::Lost(why),
+            });
+            keys[index] = Some(frozen.clone());
+            continue;
+        }
+        keys[index].clone_from(&key);
         let forecast = match key {
             None => {
                 let links = checked.nodes[index].inputs.iter().flat_map(|input| &input.links);
@@ -72,6 +91,9 @@ pub fn plan(steps: &Steps<'_>) -> Vec<Line> {
         Some(Line {
             node: node.id.clone(),
             ty: node.ty.name.clone(),
+            key: keys[index]
+                .clone()
+                .filter(|_| matches!(forecast, Forecast::Hit | Forecast::Frozen(_))),
             forecast,
         })
     };
@@ -94,7 +116,11 @@ fn settle_models(steps: &Steps<'_>, forecasts: &mut [Option<Forecast>]) {
                 _ => Forecast::Load,
             };
         }
-        if !matches!(forecast, Forecast::Hit | Forecast::NotNeeded) {
+        let stored = matches!(
+            forecast,
+            Forecast::Hit | Forecast::NotNeeded | Forecast::Frozen(_) | Forecast::Lost(_)
+        );
+        if !stored {
             for link in checked.nodes[index].inputs.iter().flat_map(|input| &input.links) {
                 needed[link.node] = true;
             }

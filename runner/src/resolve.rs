@@ -196,6 +196,28 @@ impl<'a> Steps<'a> {
         Some(key::step(&node.ty, build, params, &step.contents, &inputs))
     }
 
+    /// The stored result that stands for a frozen node.
+    ///
+    /// # Errors
+    /// A sentence when it is not in the store, or is that of another type.
+    pub fn frozen(&self, index: usize, key: &str) -> std::result::Result<Record, String> {
+        let ty = &self.checked.nodes[index].ty;
+        let short = key.get(..12).unwrap_or(key);
+        let record = self
+            .session
+            .store
+            .record(key)
+            .ok_or_else(|| format!("its frozen result {short} is not in this store (any more)"))?;
+        let ports = record.outputs.iter().map(|output| (&output.port, &output.ty));
+        if record.ty != ty.name || !ports.eq(ty.outputs.iter().map(|output| (&output.name, &output.ty))) {
+            return Err(format!(
+                "its frozen result {short} is one of {}, not of {}",
+                record.ty, ty.name
+            ));
+        }
+        Ok(record)
+    }
+
     /// Whether the step with this key has to be executed.
     pub fn look_up(&self, index: usize, key: &str) -> State {
         if self.fresh {
@@ -244,7 +266,7 @@ fn wanted(checked: &Checked, targets: &[String]) -> Result<Vec<bool>> {
         })?;
         indices.push(index);
     }
-    Ok(checked.upstream(&indices))
+    Ok(checked.needed(&indices))
 }
 
 /// `text` as a path, from `folder` if it is relative, without `.` and `..` where they can be resolved by name.

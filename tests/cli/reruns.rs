@@ -1,6 +1,7 @@
 //! What a second run executes: nothing, or what changed.
 
 use crate::support::workspace::{Ran, Workspace};
+use protocol::Event;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -41,6 +42,60 @@ fn the_second_run_executes_and_loads_nothing() {
     assert_eq!(fs::read(workspace.out("hello_00001.png")).unwrap(), picture);
     assert_eq!(workspace.files(), files);
     assert_eq!(second.written(), first.written(), "files are named again");
+}
+
+#[test]
+fn a_frozen_node_keeps_its_result_whatever_feeds_it() {
+    let workspace = hello();
+    let first = run(&workspace, &[]);
+    let picture = fs::read(workspace.out("hello_00001.png")).unwrap();
+    let key = first.events().into_iter().find_map(|event| match event {
+        Event::Done { node, key, .. } if node == "draw" => Some(key),
+        _ => None,
+    });
+    let text = fs::read_to_string(workspace.path("graphs/hello.json")).unwrap();
+    let (mut document, _) = graph::parse(&text);
+    document.set_frozen("draw", key.as_deref()).unwrap();
+    workspace.write("hello.json", document.text());
+    let older = |ran: &Ran| {
+        let nodes = ran.events().into_iter().filter_map(|event| match event {
+            Event::Older { node } => Some(node),
+            _ => None,
+        });
+        nodes.collect::<Vec<_>>()
+    };
+    let same = run(&workspace, &[]);
+    assert_eq!((same.started(), older(&same)), (vec![], vec![]));
+
+    // Another prompt: what feeds it runs, it does not, and says so; what it needs alone is not even asked for.
+    let other = ["--set", "prompt.prompt=a drawing of a teapot"];
+    let ran = run(&workspace, &other);
+    assert_eq!((ran.started(), older(&ran)), (names(&["prompt"]), names(&["draw"])));
+    assert_eq!(fs::read(workspace.out("hello_00001.png")).unwrap().len(), picture.len());
+    let fresh = run(&workspace, &[&other[..], &["--fresh", "--target", "picture"]].concat());
+    assert_eq!(work(&fresh), (names(&["picture"]), names(&["base"])));
+    let plan = workspace.para(&[
+        "plan",
+        "hello.json",
+        QUICK[0],
+        QUICK[1],
+        QUICK[2],
+        QUICK[3],
+        "--set",
+        other[1],
+    ]);
+    assert!(plan.exits(0).stdout.contains("frozen: older than its inputs"));
+
+    // On another machine its result is not there.
+    workspace.para(&["cache", "clear"]).exits(0);
+    let lost = workspace.run("hello.json", &QUICK).exits(3);
+    assert!(lost.started().iter().all(|node| node != "draw"));
+    let failed = lost.events().into_iter().find_map(|event| match event {
+        Event::Failed { node, message, .. } => Some((node, message)),
+        _ => None,
+    });
+    let (node, message) = failed.unwrap();
+    assert!(node == "draw" && message.contains("not in this store"), "{message}");
 }
 
 #[test]

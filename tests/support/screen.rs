@@ -54,6 +54,7 @@ impl Screen {
         command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
         command.env("TZ", "UTC");
+        command.env("EDITOR", workspace.path("home/editor"));
         command.cwd(workspace.path("graphs"));
         command.arg("--no-pictures");
         command.args(args);

@@ -204,7 +204,7 @@ impl Ran {
     /// Files of the nodes that wrote some, now or earlier.
     pub(crate) fn written(&self) -> Vec<(String, Vec<String>)> {
         let files = self.events().into_iter().filter_map(|event| match event {
-            Event::Done { node, files, .. } | Event::Cached { node, files } => Some((node, files)),
+            Event::Done { node, files, .. } | Event::Cached { node, files, .. } => Some((node, files)),
             _ => None,
         });
         files.filter(|(_, files)| !files.is_empty()).collect()

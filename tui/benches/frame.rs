@@ -35,6 +35,8 @@ fn editor(count: usize) -> State {
     let keymap = Arc::new(Keymap::builtin().unwrap_or_default());
     let mut state = State::new(keymap, Theme::default(), Glyphs::Unicode, (200, 60));
     let opened = FileEvent::Opened {
+        sheet: 0,
+        picture: None,
         path: "bench.json".into(),
         text: Some(graph(count)),
         recovered: None,

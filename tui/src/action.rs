@@ -97,8 +97,18 @@ actions! {
     Later "later" Asked("steps"), Anywhere;
     /// Save the graph
     Save "write" Optional("file"), Anywhere;
-    /// Open another graph
+    /// Save every change by itself, or no more
+    Autosave "autosave" No, Anywhere;
+    /// Open another graph in a tab: a file, or a picture that para saved
     Open "open" Asked("file"), Anywhere;
+    /// A new graph in a tab of its own
+    NewTab "new-tab" No, Anywhere;
+    /// Next tab
+    NextTab "next-tab" No, Anywhere;
+    /// Previous tab
+    PreviousTab "previous-tab" No, Anywhere;
+    /// Close the tab
+    Close "close-tab" No, Anywhere;
     /// Leave the editor
     Quit "quit" No, Anywhere;
     /// Save and leave
@@ -213,6 +223,8 @@ actions! {
     Duplicate "duplicate" No, Anywhere;
     /// Bypass: what comes in goes out
     Bypass "bypass" No, Anywhere;
+    /// Freeze: keep the result there is, whatever changes; or thaw
+    Freeze "freeze" No, Anywhere;
     /// Pin the node a column to the left
     PinLeft "pin-left" No, Anywhere;
     /// Pin the node a row down

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 mod files;
 mod input;
 mod outside;
+mod picture;
 
 /// Frames are at least this far apart.
 const FRAME: Duration = Duration::from_millis(8);
@@ -44,8 +45,10 @@ pub struct Options {
     pub glyphs: crate::glyph::Glyphs,
     /// Whether pictures may be sent in the terminal's own way, or only as coloured cells.
     pub pictures: bool,
-    /// Keys of the user's own.
+    /// Keys, the user's own among them.
     pub keymap: Keymap,
+    /// What is wrong with the user's own settings.
+    pub problems: Vec<crate::state::Problem>,
 }
 
 /// Runs the editor until the user leaves it.
@@ -77,6 +80,7 @@ pub fn run(options: Options) -> io::Result<()> {
     state.offset = chrono::Local::now().offset().local_minus_utc();
     state.remote = options.remote;
     state.home = files::home();
+    state.setup_problems = options.problems;
     state.tour = (!files.tour_was_seen()).then_some(0);
     let mut app = App {
         guard,
@@ -93,7 +97,7 @@ pub fn run(options: Options) -> io::Result<()> {
         over: false,
     };
     app.state.now = now();
-    app.files.send(files::Job::Open(options.graph));
+    app.files.send(files::Job::Open(0, options.graph));
     app.start_worker();
     let result = app.turn(&events);
     app.end();
@@ -208,10 +212,22 @@ impl App {
                 }
             }
             Effect::StartWorker => self.start_worker(),
-            Effect::Save { path, text, expected } => self.files.send(files::Job::Save { path, text, expected }),
+            Effect::List(id, path) => self.files.send(files::Job::List(id, path)),
+            Effect::Save {
+                sheet,
+                path,
+                text,
+                expected,
+            } => self.files.send(files::Job::Save {
+                sheet,
+                path,
+                text,
+                expected,
+            }),
             Effect::Extract { path, text, count } => self.files.send(files::Job::Extract { path, text, count }),
-            Effect::Open(path) => self.files.send(files::Job::Open(Some(path))),
-            Effect::Journal(entry) => self.files.send(files::Job::Journal(entry)),
+            Effect::Open(sheet, path) => self.files.send(files::Job::Open(sheet, path)),
+            Effect::Journal(sheet, entry) => self.files.send(files::Job::Journal(sheet, entry)),
+            Effect::Close(sheet) => self.files.send(files::Job::Close(sheet)),
             Effect::Copy(text) => clipboard::send(stdout(), &text)?,
             Effect::Outside { text, extension } => {
                 let result = self.outside(&text, extension)?;
@@ -219,6 +235,9 @@ impl App {
             }
             Effect::Encode { key, bytes, size } => drop(self.pictures.send((key, bytes, size))),
             Effect::Keep(record) => self.files.send(files::Job::Keep(record)),
+            Effect::KeepPicture(began, nth, bytes) => self.files.send(files::Job::KeepPicture(began, nth, bytes)),
+            Effect::ReadKept(key, began, nth) => self.files.send(files::Job::ReadKept(key, began, nth)),
+            Effect::Look { sheet, path, expected } => self.files.send(files::Job::Look { sheet, path, expected }),
             Effect::Runs(graph) => self.files.send(files::Job::Runs(graph)),
             Effect::TourSeen => self.files.send(files::Job::TourSeen),
             Effect::Suspend => {

@@ -12,8 +12,12 @@ pub enum Effect {
     Ask(Request),
     /// Start a worker; end the one there is.
     StartWorker,
+    /// What is in a folder of this machine? The number comes back with the answer.
+    List(u64, PathBuf),
     /// Write the graph. `expected` is what the file should hold now; another content is not overwritten.
     Save {
+        /// The tab it is in.
+        sheet: u64,
         /// Where.
         path: PathBuf,
         /// What.
@@ -30,10 +34,12 @@ pub enum Effect {
         /// Nodes that were chosen, and those that came with them.
         count: (usize, usize),
     },
-    /// Read a graph.
-    Open(PathBuf),
-    /// Add a line to the journal.
-    Journal(Entry),
+    /// Read a graph into a tab; without a file, a new one.
+    Open(u64, Option<PathBuf>),
+    /// Add a line to the journal of a tab.
+    Journal(u64, Entry),
+    /// A tab was closed: its journal is no longer needed.
+    Close(u64),
     /// Copy a text to the system's clipboard.
     Copy(String),
     /// Let the user's own editor work on a text.
@@ -54,6 +60,19 @@ pub enum Effect {
     },
     /// Keep a run.
     Keep(Box<Record>),
+    /// Keep a picture of a run: the beginning of the run, the place of the picture in it, the file.
+    KeepPicture(u64, usize, Vec<u8>),
+    /// Read a kept picture: its number, then as above.
+    ReadKept(u64, u64, usize),
+    /// Is the file still what the tab knows?
+    Look {
+        /// The tab it is in.
+        sheet: u64,
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: String,
+    },
     /// Read the runs of the past of a graph.
     Runs(Option<PathBuf>),
     /// Remember that the tour was seen.

@@ -3,7 +3,7 @@
 use crate::mirror::Line;
 use crate::runs::Record;
 use crossterm::event::{KeyEvent, MouseEvent};
-use protocol::Message;
+use protocol::{FolderEntry, Message};
 use ratatui_image::protocol::Protocol;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,8 +63,12 @@ pub struct Gone {
 /// What the file system answered.
 #[derive(Debug)]
 pub enum FileEvent {
+    /// What is in a folder, for the list that asked.
+    Folder(u64, Vec<FolderEntry>),
     /// A graph was saved.
     Saved {
+        /// The tab it is in.
+        sheet: u64,
         /// Where.
         path: PathBuf,
         /// What.
@@ -79,18 +83,28 @@ pub enum FileEvent {
     },
     /// The file is not what was read from it: somebody else changed it.
     Changed {
+        /// The tab it is in.
+        sheet: u64,
         /// Which.
         path: PathBuf,
+        /// What it holds now, if it is a text.
+        found: Option<String>,
     },
     /// A graph was read.
     Opened {
-        /// Where.
+        /// The tab it goes to.
+        sheet: u64,
+        /// Where; empty for a new one.
         path: PathBuf,
         /// Its text; none when there is no such file yet.
         text: Option<String>,
         /// What a journal of an earlier session knows beyond it.
         recovered: Option<crate::journal::Recovered>,
+        /// The graph that a picture carried; `path` is the file that it would have.
+        picture: Option<String>,
     },
+    /// A kept picture, by its number.
+    Kept(u64, Option<Vec<u8>>),
     /// Runs of the past.
     Runs(Vec<Record>),
     /// It did not work.

@@ -95,13 +95,10 @@ impl Keymap {
         for (mode, rows) in tables {
             let bindings = modes.entry(mode).or_default();
             for (written, name) in rows {
-                let keys = sequence(&written)?;
                 let name = name.as_str().unwrap_or_default();
-                let row = ACTIONS.iter().find(|row| row.name == name);
-                let verb = row.map(|row| row.verb).ok_or_else(|| Error::Name {
-                    key: written.clone(),
-                    name: name.to_owned(),
-                })?;
+                let (keys, Some(verb)) = read_row(&written, name)? else {
+                    continue;
+                };
                 let hides = |b: &Binding| b.keys.starts_with(&keys) || keys.starts_with(&b.keys);
                 if bindings.iter().any(hides) {
                     return Err(Error::Twice(written));
@@ -110,6 +107,33 @@ impl Keymap {
             }
         }
         Ok(Self { modes })
+    }
+
+    /// The same keys, with the user's own over them. A row that cannot be is left out and explained; one that binds a key
+    /// to nothing (`""`) frees it.
+    #[must_use]
+    pub fn with_own(mut self, text: &str) -> (Self, Vec<String>) {
+        let tables: BTreeMap<String, toml::Value> = match toml::from_str(text) {
+            Ok(tables) => tables,
+            Err(error) => return (self, vec![Error::Form(error).to_string()]),
+        };
+        let mut wrong = Vec::new();
+        for (name, rows) in tables {
+            let mode = Mode::deserialize(toml::Value::from(name.as_str())).ok();
+            let (Some(mode), toml::Value::Table(rows)) = (mode, rows) else {
+                wrong.push(format!(
+                    "the keymap has no place `{name}`: anywhere, list, text, connect and page are tables of keys"
+                ));
+                continue;
+            };
+            let own = own_rows(rows, &mut wrong);
+            let all = self.modes.entry(mode).or_default();
+            for (keys, verb) in own {
+                all.retain(|b| !b.keys.starts_with(&keys) && !keys.starts_with(&b.keys));
+                all.extend(verb.map(|verb| Binding { keys, verb }));
+            }
+        }
+        (self, wrong)
     }
 
     /// What the keys so far mean in a mode.
@@ -152,6 +176,40 @@ impl Keymap {
         let mut all = self.bindings(mode).iter().filter(|binding| binding.verb == verb);
         all.next().map(|binding| written(&binding.keys))
     }
+}
+
+/// The user's rows of a mode that can be: none of them hides another.
+fn own_rows(rows: toml::Table, wrong: &mut Vec<String>) -> Vec<(Vec<Key>, Option<Verb>)> {
+    let mut own: Vec<(Vec<Key>, Option<Verb>)> = Vec::new();
+    for (written, name) in rows {
+        let read = read_row(&written, name.as_str().unwrap_or("?"));
+        let read = read.and_then(|(keys, verb)| {
+            let hides = |(other, _): &&(Vec<Key>, _)| other.starts_with(&keys) || keys.starts_with(other);
+            match own.iter().find(hides) {
+                Some(_) => Err(Error::Twice(written)),
+                None => Ok((keys, verb)),
+            }
+        });
+        match read {
+            Ok(row) => own.push(row),
+            Err(error) => wrong.push(format!("{error}; the row is left out")),
+        }
+    }
+    own
+}
+
+/// A row: its keys and its action; none for an empty name.
+fn read_row(written: &str, name: &str) -> Result<(Vec<Key>, Option<Verb>), Error> {
+    let keys = sequence(written)?;
+    if name.is_empty() {
+        return Ok((keys, None));
+    }
+    let row = ACTIONS.iter().find(|row| row.name == name);
+    let verb = row.map(|row| row.verb).ok_or_else(|| Error::Name {
+        key: written.to_owned(),
+        name: name.to_owned(),
+    })?;
+    Ok((keys, Some(verb)))
 }
 
 /// Keys for people: `Space g u`.
@@ -255,6 +313,36 @@ mod tests {
         assert!(wrong("\"g\" = \"undo\"\n\"g g\" = \"redo\"").contains("twice"));
         assert!(wrong("\"g\" = \"dance\"").contains("no action"));
         assert!(wrong("\"hyper-g\" = \"undo\"").contains("no key"));
+    }
+
+    #[test]
+    fn own_keys_come_over_the_others_and_bad_rows_are_explained() {
+        let own = r#"
+            [anywhere]
+            "g" = "undo"
+            "g g" = "redo"
+            "a" = "dance"
+            "hyper-x" = "undo"
+            "q" = "quit"
+            "Q" = ""
+            [nowhere]
+            "x" = "undo"
+        "#;
+        let (keymap, wrong) = Keymap::builtin().unwrap().with_own(own);
+        let find = |keys: &str| keymap.find(Mode::Anywhere, &sequence(keys).unwrap());
+        assert_eq!(find("g"), Found::Verb(Verb::Undo), "what began with g gives way");
+        assert_eq!(find("q"), Found::Verb(Verb::Quit));
+        assert_eq!(find("Q"), Found::Nothing);
+        assert_eq!(find("a"), Found::Verb(Verb::Add), "a bad row leaves what was there");
+        let said =
+            ["twice", "no action", "no key", "no place"].map(|word| wrong.iter().filter(|w| w.contains(word)).count());
+        assert_eq!((said, wrong.len()), ([1, 1, 1, 1], 4), "{wrong:?}");
+        let (keymap, wrong) = Keymap::builtin().unwrap().with_own("this is no TOML");
+        assert_eq!(wrong.len(), 1);
+        assert_eq!(
+            keymap.bindings(Mode::Anywhere),
+            Keymap::builtin().unwrap().bindings(Mode::Anywhere)
+        );
     }
 
     #[test]

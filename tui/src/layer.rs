@@ -217,8 +217,16 @@ pub enum Answer {
     Recover,
     /// Let it go.
     Forget,
-    /// Open another graph, without saving this one.
-    OpenNow(std::path::PathBuf),
+    /// Save, then close the tab.
+    SaveClose,
+    /// Close the tab without saving.
+    CloseNow,
+    /// Show what a file holds beside what is here.
+    ShowConflict,
+    /// Leave a file that somebody else changed as it is.
+    Decline,
+    /// Show the first tab with changes.
+    GoChanged,
     /// Show what the journal knows beside what the file holds.
     Difference,
     /// Nothing.

@@ -2,12 +2,14 @@
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
+use etcetera::BaseStrategy;
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::PathBuf;
 use tui::app::{self, Options};
 use tui::keymap::Keymap;
 use tui::session::How;
+use tui::state::Problem;
 use tui::theme::{Depth, Palette, Theme, depth_of};
 
 /// Draw a graph, run it, watch it.
@@ -104,6 +106,7 @@ fn main() -> Result<()> {
         Signs::Unicode => tui::glyph::Glyphs::Unicode,
         Signs::Ascii => tui::glyph::Glyphs::Ascii,
     };
+    let (keymap, problems) = keys()?;
     app::run(Options {
         graph: cli.graph,
         worker,
@@ -112,7 +115,26 @@ fn main() -> Result<()> {
         theme: Theme { depth, palette },
         glyphs,
         pictures: !cli.no_pictures && depth != Depth::Mono,
-        keymap: Keymap::builtin()?,
+        keymap,
+        problems,
     })
     .context("the terminal")
+}
+
+/// The keys, with those of the user's own file; what is wrong with that file is no reason not to start.
+fn keys() -> Result<(Keymap, Vec<Problem>)> {
+    let keymap = Keymap::builtin()?;
+    let Some(path) = etcetera::choose_base_strategy()
+        .ok()
+        .map(|base| base.config_dir().join("para/keymap.toml"))
+    else {
+        return Ok((keymap, Vec::new()));
+    };
+    let (keymap, wrong) = match std::fs::read_to_string(&path) {
+        Ok(text) => keymap.with_own(&text),
+        Err(error) if error.kind() == ErrorKind::NotFound => (keymap, Vec::new()),
+        Err(error) => (keymap, vec![format!("the keymap cannot be read: {error}")]),
+    };
+    let problems = wrong.into_iter().map(|message| Problem::of_setup(&path, message));
+    Ok((keymap, problems.collect()))
 }

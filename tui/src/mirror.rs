@@ -4,14 +4,14 @@ use crate::glyph::Mark;
 use indexmap::IndexMap;
 use protocol::{Event, Summary};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 
 mod fingerprint;
 mod series;
 mod words;
 
-pub use fingerprint::fingerprints;
+pub use fingerprint::{Prints, fingerprints};
 pub use series::Series;
 use words::sentence;
 pub use words::{seconds_text, summary_text};
@@ -124,6 +124,8 @@ pub struct Run {
     pub ask: u64,
     /// Counted from 1 in this session.
     pub number: usize,
+    /// The tab that the graph was in.
+    pub sheet: u64,
     /// The graph's file.
     pub file: Option<PathBuf>,
     /// The graph as it was.
@@ -150,6 +152,10 @@ pub struct Run {
     pub trouble: Option<String>,
     /// What each node depended on.
     pub fingerprints: HashMap<String, u64>,
+    /// Keys of the results in the store, by node; empty for those that were not kept.
+    pub keys: HashMap<String, String>,
+    /// Frozen nodes that would give something else by now.
+    pub older: HashSet<String>,
 }
 
 /// All runs of this session, and the log.
@@ -159,8 +165,8 @@ pub struct Mirror {
     pub runs: Vec<Run>,
     /// Oldest first.
     pub log: VecDeque<Line>,
-    /// The file of the graph that is open.
-    pub file: Option<PathBuf>,
+    /// The tab that is seen.
+    pub sheet: u64,
     shots: u64,
 }
 
@@ -197,15 +203,14 @@ impl Mirror {
 
     /// Runs of the graph that is open, newest first.
     pub fn here(&self) -> impl DoubleEndedIterator<Item = &Run> + Clone {
-        self.runs.iter().rev().filter(|run| run.file == self.file)
+        self.runs.iter().rev().filter(|run| run.sheet == self.sheet)
     }
 
     /// The graph that is open has another file now: its runs go with it.
-    pub fn moved(&mut self, file: Option<PathBuf>) {
-        for run in self.runs.iter_mut().filter(|run| run.file == self.file) {
-            run.file.clone_from(&file);
+    pub fn moved(&mut self, file: Option<&PathBuf>) {
+        for run in self.runs.iter_mut().filter(|run| run.sheet == self.sheet) {
+            run.file = file.cloned();
         }
-        self.file = file;
     }
 
     /// The run of a request.
@@ -314,14 +319,22 @@ impl Mirror {
                 self.shots += 1;
             }
             Event::Log { .. } => {}
-            Event::Done { node, seconds, files } => {
+            Event::Done {
+                node,
+                seconds,
+                files,
+                key,
+            } => {
+                run.keys.insert(node.clone(), key);
                 run.nodes.insert(node.clone(), Status::Done { seconds });
                 self.add_files(ask, &node, files);
             }
-            Event::Cached { node, files } => {
+            Event::Cached { node, files, key, .. } => {
+                run.keys.insert(node.clone(), key);
                 run.nodes.insert(node.clone(), Status::Cached);
                 self.add_files(ask, &node, files);
             }
+            Event::Older { node } => drop(run.older.insert(node)),
             Event::Loaded { node, seconds } => {
                 run.nodes.insert(node, Status::Loaded { seconds });
             }
@@ -521,6 +534,8 @@ mod tests {
             Event::Cached {
                 node: "a".to_owned(),
                 files: vec!["x.png".to_owned()],
+                key: String::new(),
+                frozen: false,
             },
             0,
         );

@@ -91,8 +91,37 @@ pub fn keep(folder: &Path, record: &Record) -> std::io::Result<()> {
     let names = names(folder);
     for old in names.iter().skip(KEPT) {
         std::fs::remove_file(folder.join(old))?;
+        let began = old.strip_suffix(".json").and_then(|stem| stem.parse().ok());
+        for nth in 0..PICTURES {
+            let _ = began.map(|began| std::fs::remove_file(picture_file(folder, began, nth)));
+        }
     }
     Ok(())
+}
+
+/// Pictures of a run that are kept, small: a later run may write over the files.
+pub const PICTURES: usize = 6;
+
+fn picture_file(folder: &Path, began: u64, nth: usize) -> PathBuf {
+    folder.join(format!("{began}-{nth}.png"))
+}
+
+/// Keeps the `nth` picture of the run that began then.
+///
+/// # Errors
+/// The folder or the file cannot be written.
+pub fn keep_picture(folder: &Path, began: u64, nth: usize, bytes: &[u8]) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(picture_file(folder, began, nth))?;
+    Ok(())
+}
+
+/// The `nth` picture of the run that began then, if it was kept.
+pub fn picture(folder: &Path, began: u64, nth: usize) -> Option<Vec<u8>> {
+    std::fs::read(picture_file(folder, began, nth)).ok()
 }
 
 /// The runs of a graph in `folder`, newest first. Files that cannot be read are passed over.
@@ -141,5 +170,24 @@ mod tests {
         let found = list(folder.path(), Some(Path::new("a.json")));
         assert_eq!(found.iter().map(|record| record.began).collect::<Vec<_>>(), [100, 99]);
         assert_eq!(found[0].nodes["x"], Status::Done { seconds: 1.0 });
+    }
+
+    #[test]
+    fn pictures_are_kept_as_long_as_their_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |began| Record {
+            began,
+            ..Record::default()
+        };
+        keep(folder.path(), &run(1)).unwrap();
+        keep_picture(folder.path(), 1, 0, b"a picture").unwrap();
+        assert_eq!(picture(folder.path(), 1, 0).as_deref(), Some(&b"a picture"[..]));
+        assert_eq!(picture(folder.path(), 1, 1), None);
+        for began in 2..KEPT as u64 + 2 {
+            let path = folder.path().join(format!("{began}.json"));
+            std::fs::write(path, serde_json::to_vec(&run(began)).unwrap()).unwrap();
+        }
+        keep(folder.path(), &run(KEPT as u64 + 2)).unwrap();
+        assert_eq!(picture(folder.path(), 1, 0), None);
     }
 }

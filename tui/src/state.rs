@@ -17,14 +17,18 @@ use canvas::{Item, Level, Size, View};
 use graph::{Catalog, Document};
 use protocol::{Plugin, Request};
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+mod asked;
 mod change;
 mod problems;
 mod select;
+mod sheet;
 
+pub use asked::{Asked, Worker};
 pub use problems::Problem;
+pub use sheet::Sheet;
 
 /// Something on the canvas that can be chosen, by its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,49 +39,6 @@ pub enum Spot {
     Group(String),
     /// A note.
     Note(String),
-}
-
-/// How the worker is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Worker {
-    /// There is none.
-    #[default]
-    None,
-    /// It was started and has not answered yet.
-    Starting,
-    /// It answers.
-    Ready {
-        /// Its folder.
-        folder: String,
-        /// Its process.
-        pid: u32,
-        /// Its processors and memory, for people.
-        machine: String,
-    },
-    /// It went away.
-    Gone {
-        /// How.
-        how: String,
-    },
-}
-
-/// What a request was for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// The first words.
-    Hello,
-    /// The catalogue.
-    Catalogue,
-    /// A run.
-    Run,
-    /// A folder for a list of paths.
-    Folder,
-    /// A picture of a file.
-    Picture(u64),
-    /// New node crates.
-    Reload,
-    /// Something whose answer is only said.
-    Word(&'static str),
 }
 
 /// Words that appear for a while.
@@ -130,6 +91,14 @@ pub struct Counters {
 /// Everything the editor knows.
 #[derive(Debug)]
 pub struct State {
+    /// The number of this tab.
+    pub sheet: u64,
+    /// Tabs left of it.
+    pub left: Vec<Sheet>,
+    /// Tabs right of it.
+    pub right: Vec<Sheet>,
+    /// The number of the next tab.
+    pub sheets: u64,
     /// The graph's file.
     pub file: Option<PathBuf>,
     /// The graph.
@@ -148,6 +117,8 @@ pub struct State {
     pub worker: Worker,
     /// What is wrong.
     pub problems: Vec<Problem>,
+    /// What is wrong with the user's own settings.
+    pub setup_problems: Vec<Problem>,
     /// The group that is looked into.
     pub inside: Option<String>,
     /// What is wrong with node crates.
@@ -202,10 +173,14 @@ pub struct State {
     pub past: Vec<Record>,
     /// Pictures by their number.
     pub shots: HashMap<u64, Shot>,
-    /// Numbers of pictures of past runs and of files that are looked at, by their path.
-    pub seen: HashMap<String, u64>,
+    /// Numbers of pictures of past runs that are looked at, by the run's beginning and their place in it.
+    pub seen: HashMap<(u64, usize), u64>,
     /// What each node depends on.
     pub prints: HashMap<String, u64>,
+    /// What stored results depended on, by their key, as far as this session knows.
+    pub frozen_prints: HashMap<String, u64>,
+    /// Frozen nodes: whether their result is older than their parameters or inputs, as far as this session knows.
+    pub older: HashMap<String, bool>,
     /// Whether every change is run.
     pub watch: bool,
     /// When it will be.
@@ -218,6 +193,8 @@ pub struct State {
     pub last: Option<Action>,
     /// Whether to leave after saving.
     pub leaving: bool,
+    /// Whether to close the tab after saving.
+    pub closing: bool,
     /// What an editor outside works on.
     pub outside: Option<crate::layer::About>,
     /// Requests under way.
@@ -236,8 +213,14 @@ pub struct State {
     pub now: u64,
     /// Seconds that the clock on the wall is ahead of Greenwich.
     pub offset: i32,
-    /// A file that holds something else than expected.
-    pub conflict: Option<PathBuf>,
+    /// A file that holds something else than expected, and what.
+    pub conflict: Option<(PathBuf, Option<String>)>,
+    /// What a file was found to hold and the user did not want.
+    pub declined: Option<String>,
+    /// Whether changes are saved by themselves.
+    pub autosave: bool,
+    /// When they will be.
+    pub save_at: Option<u64>,
     /// The user's home folder.
     pub home: Option<PathBuf>,
     /// What a journal knows beyond the file.
@@ -264,6 +247,10 @@ impl State {
     /// An editor with an empty graph on a screen of that size.
     pub fn new(keymap: Arc<Keymap>, theme: Theme, glyphs: Glyphs, size: (u16, u16)) -> Self {
         let mut state = Self {
+            sheet: 0,
+            left: Vec::new(),
+            right: Vec::new(),
+            sheets: 1,
             file: None,
             document: Document::new(),
             saved: None,
@@ -273,6 +260,7 @@ impl State {
             plugins: Vec::new(),
             worker: Worker::None,
             problems: Vec::new(),
+            setup_problems: Vec::new(),
             inside: None,
             build_problems: Vec::new(),
             drawing: Drawing::default(),
@@ -302,12 +290,15 @@ impl State {
             shots: HashMap::new(),
             seen: HashMap::new(),
             prints: HashMap::new(),
+            frozen_prints: HashMap::new(),
+            older: HashMap::new(),
             watch: false,
             watch_at: None,
             clipboard: String::new(),
             found: String::new(),
             last: None,
             leaving: false,
+            closing: false,
             outside: None,
             asked: HashMap::new(),
             next: 1,
@@ -318,6 +309,9 @@ impl State {
             now: 0,
             offset: 0,
             conflict: None,
+            declined: None,
+            autosave: false,
+            save_at: None,
             home: None,
             recovered: None,
             drag: None,
@@ -340,16 +334,12 @@ impl State {
 
     /// Whether the graph differs from its file.
     pub fn is_changed(&self) -> bool {
-        match &self.saved {
-            Some(saved) => saved != self.document.text(),
-            None => !self.document.nodes().is_empty(),
-        }
+        sheet::is_changed(&self.document, self.saved.as_deref())
     }
 
     /// The graph's name, for people.
     pub fn name(&self) -> String {
-        let stem = self.file.as_deref().and_then(Path::file_stem);
-        stem.map_or_else(|| "new graph".to_owned(), |stem| stem.to_string_lossy().into_owned())
+        sheet::name(self.file.as_deref())
     }
 
     /// Looks at the graph anew: problems, places, what depends on what.
@@ -362,7 +352,8 @@ impl State {
         let inside = self.inside.as_deref();
         let drawing = Drawing::new(&self.document, &self.catalog, self.level, before, inside);
         self.drawing = drawing;
-        self.prints = fingerprints(&self.document);
+        let prints = fingerprints(&self.document, &self.frozen_prints);
+        (self.prints, self.older) = (prints.all, prints.older);
         self.problems = problems::find(&self.document, self.knows_types.then_some(&self.catalog));
         let known = |id: &String| self.document.node(id).is_some();
         self.marked.retain(known);
@@ -459,7 +450,7 @@ impl State {
         let keys =
             (!self.keys.is_empty() && self.keys_since + WHICH_KEY > self.now).then_some(self.keys_since + WHICH_KEY);
         let toast = self.toast.as_ref().map(|toast| toast.until);
-        [keys, toast, self.watch_at].into_iter().flatten().min()
+        [keys, toast, self.watch_at, self.save_at].into_iter().flatten().min()
     }
 
     /// Whether the keys so far have been waiting long enough to be explained.

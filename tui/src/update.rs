@@ -9,6 +9,7 @@ mod change;
 mod connect;
 mod fields;
 mod files;
+mod freeze;
 mod go;
 mod group;
 mod keys;
@@ -17,6 +18,7 @@ mod mouse;
 mod pictures;
 mod rows;
 mod run;
+mod sheet;
 mod tour;
 mod worker;
 
@@ -37,7 +39,7 @@ impl State {
                 self.resized();
                 self.reveal();
             }
-            Event::Focus(_) => {}
+            Event::Focus(here) => self.on_focus(here),
             Event::Worker(message) => self.on_worker(message),
             Event::WorkerGone(gone) => self.on_worker_gone(gone),
             Event::File(event) => self.on_file(event),
@@ -61,6 +63,9 @@ impl State {
         }
         if self.explains_keys() {
             self.dirty = Dirty::Yes;
+        }
+        if self.save_at.is_some_and(|at| at <= self.now) {
+            self.save_by_itself();
         }
         if self.watch_at.is_some_and(|at| at <= self.now) {
             self.watch_at = None;

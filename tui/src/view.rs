@@ -48,6 +48,10 @@ pub enum Hit {
     Port(String, Side, usize),
     /// The minimap, at the cell of the scene that it stands for.
     Minimap((i32, i32)),
+    /// The graph of a tab, by its place.
+    Sheet(usize),
+    /// The sign for one more tab.
+    NewSheet,
     /// A row of the topmost layer.
     LayerRow(usize),
 }
@@ -65,7 +69,7 @@ pub fn draw(state: &State, frame: &mut Frame<'_>) -> HitMap {
         toast::enlarge(state, area, buf);
         return hits;
     }
-    title::draw(state, regions.title, buf);
+    title::draw(state, regions.title, buf, &mut hits);
     if !regions.canvas.is_empty() {
         stage::draw(state, regions.canvas, buf, &mut hits);
     }

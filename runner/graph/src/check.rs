@@ -12,6 +12,7 @@ pub(crate) mod cycle;
 pub(crate) mod duplicate_key;
 pub(crate) mod empty_list;
 pub(crate) mod format_version;
+pub(crate) mod frozen;
 pub(crate) mod list_for_single;
 pub(crate) mod missing_input;
 pub(crate) mod missing_node;
@@ -75,6 +76,8 @@ pub struct CheckedNode {
     pub params: Map<String, Value>,
     /// Every declared input, in the declared order.
     pub inputs: Vec<CheckedInput>,
+    /// The key of the step whose stored result stands for what it would give.
+    pub frozen: Option<String>,
 }
 
 /// An input of a node that can run.
@@ -117,6 +120,15 @@ impl Checked {
 
     /// For each node, whether it is one of `targets` (indices) or feeds one, however indirectly.
     pub fn upstream(&self, targets: &[usize]) -> Vec<bool> {
+        self.above(targets, |_| true)
+    }
+
+    /// As [`Self::upstream`], but a frozen node needs nothing.
+    pub fn needed(&self, targets: &[usize]) -> Vec<bool> {
+        self.above(targets, |node| node.frozen.is_none())
+    }
+
+    fn above(&self, targets: &[usize], further: impl Fn(&CheckedNode) -> bool) -> Vec<bool> {
         let mut reached = vec![false; self.nodes.len()];
         let mut open = targets.to_vec();
         while let Some(at) = open.pop() {
@@ -124,6 +136,9 @@ impl Checked {
                 continue;
             };
             reached[at] = true;
+            if !further(node) {
+                continue;
+            }
             open.extend(node.inputs.iter().flat_map(|input| &input.links).map(|link| link.node));
         }
         reached
@@ -260,11 +275,13 @@ fn bodies<'a>(cx: &mut Context<'_>, resolved: &'a [Resolved<'a>]) -> (Vec<Checke
         let inputs = resolve::inputs(cx, resolved, &index, &mut offers, at, &mut edges);
         let Some(ty) = entry.ty else { continue };
         let params = params::fill(cx, entry.id, ty, &entry.node.params);
+        frozen::check(cx, entry.id, ty, &entry.node);
         nodes.push(CheckedNode {
             id: entry.id.to_owned(),
             ty: Arc::clone(ty),
             params,
             inputs,
+            frozen: entry.node.frozen.clone(),
         });
     }
     (nodes, edges)

@@ -69,6 +69,7 @@ pub static ALL: &[&Code] = &[
     &c::param_choice::CODE,
     &c::null_param::CODE,
     &c::bypassed::CODE,
+    &c::frozen::CODE,
 ];
 
 /// The code of that id.

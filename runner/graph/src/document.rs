@@ -45,6 +45,8 @@ pub struct Node {
     pub params: Map<String, Value>,
     /// Whether the node is bypassed: it does not run, and what comes in goes out.
     pub bypass: bool,
+    /// The stored result that stands for what the node would give: the key of a step. It does not run.
+    pub frozen: Option<String>,
     /// Keys that mean nothing here.
     pub extra: Map<String, Value>,
 }
@@ -194,7 +196,7 @@ impl Node {
         }
     }
 
-    /// The node's object: `type`, `inputs`, `params`, `bypass` (the latter three when they hold something), then the rest.
+    /// The node's object: `type`, then `inputs`, `params`, `bypass`, `frozen` where they hold something, then the rest.
     pub fn to_json(&self) -> NodeJson {
         let mut json = Map::new();
         json.insert("type".to_owned(), self.ty.to_string().into());
@@ -211,6 +213,9 @@ impl Node {
         }
         if self.bypass {
             json.insert("bypass".to_owned(), true.into());
+        }
+        if let Some(key) = &self.frozen {
+            json.insert("frozen".to_owned(), key.clone().into());
         }
         json.extend(self.extra.clone());
         json
@@ -236,6 +241,8 @@ impl Node {
                 ("params", other) => wrong.push(("params", other)),
                 ("bypass", Value::Bool(bypass)) => node.bypass = bypass,
                 ("bypass", other) => wrong.push(("bypass", other)),
+                ("frozen", Value::String(key)) if is_step_key(&key) => node.frozen = Some(key),
+                ("frozen", other) => wrong.push(("frozen", other)),
                 (_, value) => drop(node.extra.insert(key, value)),
             }
         }
@@ -330,6 +337,11 @@ pub const MAX_ID: usize = 64;
 /// Whether `text` may name a node: 1 to [`MAX_ID`] ASCII letters, digits, `_` and `-`.
 pub fn is_id(text: &str) -> bool {
     text.chars().take(MAX_ID + 1).count() <= MAX_ID && is_name(text)
+}
+
+/// Whether `text` may be the key of a step: 64 hexadecimal digits.
+pub fn is_step_key(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn is_name(text: &str) -> bool {

@@ -111,7 +111,17 @@ impl Document {
     /// No such node.
     pub fn set_bypass(&mut self, node: &str, on: bool) -> Result<(), EditError> {
         self.known(node)?;
-        self.set_node_key(node, "bypass", on)
+        self.set_node_key(node, "bypass", on.then_some("true"))
+    }
+
+    /// Lets a stored result stand for what a node would give, or no more.
+    ///
+    /// # Errors
+    /// No such node.
+    pub fn set_frozen(&mut self, node: &str, key: Option<&str>) -> Result<(), EditError> {
+        self.known(node)?;
+        let raw = key.map(|key| Value::from(key).to_string());
+        self.set_node_key(node, "frozen", raw.as_deref())
     }
 
     /// Links an input, in place of what fed it.

@@ -24,6 +24,7 @@ pub mod lines;
 pub mod migrate;
 mod params;
 mod parse;
+pub mod picture;
 pub mod print;
 mod resolve;
 pub mod schema;

@@ -31,7 +31,7 @@ pub(crate) const TOP: [&str; 7] = [
 ];
 
 /// Keys of a node.
-pub(crate) const NODE: [&str; 4] = ["type", "inputs", "params", "bypass"];
+pub(crate) const NODE: [&str; 5] = ["type", "inputs", "params", "bypass", "frozen"];
 
 /// Reads a graph. The document holds whatever could be read and every byte of `text`; the diagnostics say what
 /// could not. [`check()`](crate::check()) gives them again, with its own: show one list or the other.

@@ -71,6 +71,11 @@ fn node(names: &[&str], rules: Vec<Value>) -> Value {
             "bypass": {
                 "description": "The node does not run; what comes in goes out: each output is the first input of its type.",
                 "type": "boolean"
+            },
+            "frozen": {
+                "description": "The key of a stored result: the node does not run, and this is what it gives.",
+                "type": "string",
+                "pattern": "^[0-9a-f]{64}$"
             }
         }
     });

@@ -111,8 +111,8 @@ impl Document {
         Ok(())
     }
 
-    /// Sets `/nodes/id/key` to `true`, or removes it.
-    pub(crate) fn set_node_key(&mut self, id: &str, key: &str, on: bool) -> Result<(), EditError> {
+    /// Sets `/nodes/id/key` to a JSON text, or removes it.
+    pub(crate) fn set_node_key(&mut self, id: &str, key: &str, raw: Option<&str>) -> Result<(), EditError> {
         let Some(node) = self.object(&["nodes", id]) else {
             return refuse(
                 format!("node `{}` is not an object", shorten(id)),
@@ -120,12 +120,12 @@ impl Document {
             );
         };
         let given = self.spans.find(&pointer(&["nodes", id, key]));
-        match (given, on) {
-            (Some(at), false) => self.relay_cut(node, self.member(at), ""),
-            (Some(at), true) => self.splice(self.spans.entries()[at].value.clone(), "true"),
-            (None, false) => {}
-            (None, true) => {
-                let (at, text) = self.appended(node, &format!("{}:true", Value::String(key.to_owned())));
+        match (given, raw) {
+            (Some(at), None) => self.relay_cut(node, self.member(at), ""),
+            (Some(at), Some(raw)) => self.splice(self.spans.entries()[at].value.clone(), raw),
+            (None, None) => {}
+            (None, Some(raw)) => {
+                let (at, text) = self.appended(node, &format!("{}:{raw}", Value::String(key.to_owned())));
                 self.relay_cut(node, at..at, &text);
             }
         }

@@ -83,6 +83,9 @@ pub enum Event {
         /// Files it wrote.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         files: Vec<String>,
+        /// The key of its result in the store, with which it can be frozen; empty when it was not kept.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        key: String,
     },
     /// A node's results were in the store.
     Cached {
@@ -91,6 +94,17 @@ pub enum Event {
         /// Files it wrote when it executed; they are as they were.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         files: Vec<String>,
+        /// The key of its result in the store.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        key: String,
+        /// Whether it is frozen: this result stands for it, whatever its parameters and inputs are.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        frozen: bool,
+    },
+    /// A frozen node would give something else by now: its result is older than its parameters or inputs.
+    Older {
+        /// Its id in the graph.
+        node: String,
     },
     /// A node whose results live in memory only (a model) was made ready, because a step that executes needs it.
     Loaded {

@@ -257,6 +257,9 @@ pub struct PlanRow {
     /// Why, in a few words, or the node that it depends on.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// The key of its result, when that is in the store: the node can be frozen with it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub key: String,
 }
 
 /// What would happen to a node.
@@ -271,6 +274,8 @@ pub enum Forecast {
     DependsOn,
     /// A model that is loaded, because a step needs it.
     Load,
+    /// It is frozen, and its result is not in the store: it fails.
+    Lost,
 }
 
 /// A file or folder in a folder.

@@ -70,6 +70,7 @@ fn the_page_shows_messages_as_they_are() {
         "loaded",
         "failed",
         "skipped",
+        "older",
         "run_finished",
     ];
     for (all, shown) in [(&all_asks[..], &asks), (&all_replies[..], &replies)] {
@@ -186,8 +187,19 @@ fn event() -> impl Strategy<Value = Event> {
             level: Level::Info,
             text
         }),
-        (text(), number(), vec(text(), 0..3)).prop_map(|(node, seconds, files)| Event::Done { node, seconds, files }),
-        (text(), vec(text(), 0..3)).prop_map(|(node, files)| Event::Cached { node, files }),
+        (text(), number(), vec(text(), 0..3), text()).prop_map(|(node, seconds, files, key)| Event::Done {
+            node,
+            seconds,
+            files,
+            key
+        }),
+        (text(), vec(text(), 0..3), text(), any::<bool>()).prop_map(|(node, files, key, frozen)| Event::Cached {
+            node,
+            files,
+            key,
+            frozen
+        }),
+        text().prop_map(|node| Event::Older { node }),
         (text(), number()).prop_map(|(node, seconds)| Event::Loaded { node, seconds }),
         (text(), text(), text(), option::of(text())).prop_map(|(node, ty, message, help)| Event::Failed {
             node,
@@ -262,11 +274,12 @@ fn reply() -> impl Strategy<Value = Reply> {
         Just(Forecast::DependsOn),
         Just(Forecast::Load)
     ];
-    let row = (text(), text(), state, text()).prop_map(|(node, ty, state, detail)| PlanRow {
+    let row = (text(), text(), state, text(), text()).prop_map(|(node, ty, state, detail, key)| PlanRow {
         node,
         ty,
         state,
         detail,
+        key,
     });
     let entry = (
         text(),

@@ -35,6 +35,9 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
         Forecast::DependsOn(node) => ("depends on", node.clone()),
         Forecast::Load => ("load", "in memory only; not executed".into()),
         Forecast::NotNeeded => ("hit", "not needed in memory".into()),
+        Forecast::Frozen(false) => ("hit", "frozen".into()),
+        Forecast::Frozen(true) => ("hit", "frozen: older than its inputs".into()),
+        Forecast::Lost(why) => ("lost", why.clone()),
     };
     if arguments.json {
         let list = lines.iter().map(|line| {
@@ -55,7 +58,7 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let count = |wanted: fn(&Forecast) -> bool| lines.iter().filter(|line| wanted(&line.forecast)).count();
     report::say(&format!(
         "{} from the store, {} to execute, {} undecided, {} to load",
-        count(|f| matches!(f, Forecast::Hit | Forecast::NotNeeded)),
+        count(|f| matches!(f, Forecast::Hit | Forecast::NotNeeded | Forecast::Frozen(_))),
         count(|f| matches!(f, Forecast::Miss(_))),
         count(|f| matches!(f, Forecast::DependsOn(_))),
         count(|f| matches!(f, Forecast::Load)),

@@ -84,6 +84,7 @@ fn line(event: &Event) -> Option<String> {
                 None => format!("  {tag:8} {text}"),
             }
         }
+        Event::Older { node } => format!("  frozen   {node}: its result is older than its inputs"),
         Event::Failed {
             node,
             ty,

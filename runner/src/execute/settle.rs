@@ -8,6 +8,11 @@ use serde_json::Value as Json;
 use std::sync::PoisonError;
 
 impl Run<'_> {
+    pub(super) fn is_quick(&self, index: usize) -> bool {
+        let session = self.steps.session;
+        self.steps.kind(index) == NodeKind::Step && session.pace.is_quick(&self.steps.checked.nodes[index].ty)
+    }
+
     /// A node could not do its work.
     pub(super) fn failed(&mut self, index: usize, message: String, help: Option<String>) {
         self.summary.failed += 1;

@@ -109,12 +109,16 @@ pub(super) fn plan(session: &Session, graph: &Graph, targets: &[String]) -> Resu
             Forecast::Miss(why) => (protocol::Forecast::Miss, why),
             Forecast::DependsOn(node) => (protocol::Forecast::DependsOn, node),
             Forecast::Load => (protocol::Forecast::Load, String::new()),
+            Forecast::Frozen(false) => (protocol::Forecast::Hit, "frozen".into()),
+            Forecast::Frozen(true) => (protocol::Forecast::Hit, "frozen: older than its inputs".into()),
+            Forecast::Lost(why) => (protocol::Forecast::Lost, why),
         };
         PlanRow {
             node: line.node,
             ty: line.ty,
             state,
             detail,
+            key: line.key.unwrap_or_default(),
         }
     });
     Ok(Reply::Planned {

@@ -1,6 +1,6 @@
 //! Files, on a thread of its own: graphs, journals, runs.
 
-use super::failed;
+use super::{failed, picture};
 use crate::effect::Entry;
 use crate::event::{Event, FileEvent};
 use crate::journal::{Journal, Opened};
@@ -8,6 +8,8 @@ use crate::mirror::Line;
 use crate::runs::{self, Record};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use etcetera::BaseStrategy;
+use protocol::FolderEntry;
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -15,7 +17,9 @@ use std::time::Duration;
 
 /// Something to do.
 pub(super) enum Job {
+    List(u64, PathBuf),
     Save {
+        sheet: u64,
         path: PathBuf,
         text: String,
         expected: Option<Option<String>>,
@@ -26,9 +30,17 @@ pub(super) enum Job {
         count: (usize, usize),
     },
     /// A graph, or a new one.
-    Open(Option<PathBuf>),
-    Journal(Entry),
+    Open(u64, Option<PathBuf>),
+    Journal(u64, Entry),
+    Close(u64),
     Keep(Box<Record>),
+    KeepPicture(u64, usize, Vec<u8>),
+    ReadKept(u64, u64, usize),
+    Look {
+        sheet: u64,
+        path: PathBuf,
+        expected: String,
+    },
     Runs(Option<PathBuf>),
     TourSeen,
 }
@@ -63,7 +75,7 @@ impl Files {
         let worker = Worker {
             events: events.clone(),
             folder,
-            journal: None,
+            journals: HashMap::new(),
         };
         let thread = thread::spawn(move || worker.run(&jobs));
         Self { to, thread, tour }
@@ -87,13 +99,14 @@ impl Files {
 struct Worker {
     events: Sender<Event>,
     folder: PathBuf,
-    journal: Option<Journal>,
+    /// By tab.
+    journals: HashMap<u64, Journal>,
 }
 
 impl Worker {
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            let unsynced = self.journal.as_ref().is_some_and(Journal::is_unsynced);
+            let unsynced = self.journals.values().any(Journal::is_unsynced);
             let job = if unsynced {
                 jobs.recv_timeout(SYNC)
             } else {
@@ -106,9 +119,7 @@ impl Worker {
             }
         }
         self.sync();
-        if let Some(journal) = self.journal {
-            journal.close();
-        }
+        self.journals.into_values().for_each(Journal::close);
     }
 
     fn say(&self, event: FileEvent) {
@@ -116,25 +127,40 @@ impl Worker {
     }
 
     fn sync(&mut self) {
-        if let Some(Err(error)) = self.journal.as_mut().map(Journal::sync) {
-            let _ = self.events.send(failed("the journal cannot be kept", &error));
+        for journal in self.journals.values_mut().filter(|journal| journal.is_unsynced()) {
+            if let Err(error) = journal.sync() {
+                let _ = self.events.send(failed("the journal cannot be kept", &error));
+            }
         }
     }
 
     fn perform(&mut self, job: Job) {
         match job {
-            Job::Save { path, text, expected } => self.save(path, text, expected),
+            Job::List(id, path) => self.say(FileEvent::Folder(id, list(&path))),
+            Job::Save {
+                sheet,
+                path,
+                text,
+                expected,
+            } => self.save(sheet, path, text, expected),
             Job::Extract { path, text, count } => self.extract(&path, &text, count),
-            Job::Open(path) => self.open(path),
-            Job::Journal(entry) => {
+            Job::Open(sheet, path) => self.open(sheet, path),
+            Job::Close(sheet) => {
+                if let Some(mut journal) = self.journals.remove(&sheet) {
+                    let _ = journal.write(Entry::Clean);
+                    journal.close();
+                }
+            }
+            Job::Journal(sheet, entry) => {
                 let moved = match &entry {
                     Entry::Base { path, .. } => path.clone().map(|path| absolute(&path)),
                     _ => None,
                 };
                 if let Some(path) = moved {
-                    self.follow(&path);
+                    self.follow(sheet, &path);
                 }
-                if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.write(entry)) {
+                let journal = self.journals.get_mut(&sheet);
+                if let Some(Err(error)) = journal.map(|journal| journal.write(entry)) {
                     let _ = self.events.send(failed("the journal cannot be kept", &error));
                 }
             }
@@ -142,6 +168,24 @@ impl Worker {
                 record.file = record.file.map(|file| absolute(&file));
                 if let Err(error) = runs::keep(&self.folder.join("runs"), &record) {
                     let _ = self.events.send(failed("the run cannot be kept", &error));
+                }
+            }
+            Job::KeepPicture(began, nth, bytes) => {
+                if let Err(error) = runs::keep_picture(&self.folder.join("runs"), began, nth, &bytes) {
+                    let _ = self
+                        .events
+                        .send(failed("the picture of the run cannot be kept", &error));
+                }
+            }
+            Job::ReadKept(key, began, nth) => {
+                let bytes = runs::picture(&self.folder.join("runs"), began, nth);
+                self.say(FileEvent::Kept(key, bytes));
+            }
+            Job::Look { sheet, path, expected } => {
+                // One that is gone is written again by the next saving.
+                let found = std::fs::read_to_string(&path).ok();
+                if found.as_ref().is_some_and(|found| *found != expected) {
+                    self.say(FileEvent::Changed { sheet, path, found });
                 }
             }
             Job::Runs(graph) => {
@@ -157,16 +201,21 @@ impl Worker {
         }
     }
 
-    fn save(&self, path: PathBuf, text: String, expected: Option<Option<String>>) {
+    fn save(&self, sheet: u64, path: PathBuf, text: String, expected: Option<Option<String>>) {
         if let Some(expected) = expected {
             let there = std::fs::read_to_string(&path).ok();
             let exists = path.exists();
             if (exists || expected.is_some()) && there != expected && there.as_deref() != Some(&text) {
-                return self.say(FileEvent::Changed { path });
+                return self.say(FileEvent::Changed {
+                    sheet,
+                    path,
+                    found: there,
+                });
             }
         }
         match write(&path, &text) {
             Ok(()) => self.say(FileEvent::Saved {
+                sheet,
                 path: absolute(&path),
                 text,
             }),
@@ -192,20 +241,33 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, path: Option<PathBuf>) {
+    fn open(&mut self, sheet: u64, path: Option<PathBuf>) {
+        let opened = |path, text, recovered, picture| FileEvent::Opened {
+            sheet,
+            path,
+            text,
+            recovered,
+            picture,
+        };
         let Some(path) = path else {
-            let recovered = self.take_journal(None);
-            return self.say(FileEvent::Opened {
-                path: PathBuf::new(),
-                text: None,
-                recovered,
-            });
+            let recovered = self.take_journal(sheet, None);
+            return self.say(opened(PathBuf::new(), None, recovered, None));
         };
         let path = absolute(&path);
         let text = match std::fs::read(&path) {
-            Ok(bytes) => match read_graph(&path, bytes) {
-                Ok(text) => Some(text),
+            Ok(bytes) if bytes.starts_with(b"\x89PNG") => match picture::open(&path, &bytes) {
+                Ok((file, text)) => {
+                    self.take_journal(sheet, Some(&file));
+                    return self.say(opened(file, None, None, Some(text)));
+                }
                 Err(why) => return drop(self.events.send(failed(&path.display().to_string(), &why))),
+            },
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Some(text),
+                Err(_) => {
+                    let why = "this is no text; a graph is a JSON file, or a PNG that para saved";
+                    return drop(self.events.send(failed(&path.display().to_string(), &why)));
+                }
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -216,19 +278,19 @@ impl Worker {
             }
         };
         let recovered = self
-            .take_journal(Some(&path))
+            .take_journal(sheet, Some(&path))
             .filter(|found| Some(&found.text) != text.as_ref());
-        self.say(FileEvent::Opened { path, text, recovered });
+        self.say(opened(path, text, recovered, None));
     }
 
-    /// Opens the journal of a graph in place of the one there is.
-    fn take_journal(&mut self, graph: Option<&Path>) -> Option<crate::journal::Recovered> {
-        if let Some(old) = self.journal.take() {
+    /// Opens the journal of a graph in place of the one that the tab has.
+    fn take_journal(&mut self, sheet: u64, graph: Option<&Path>) -> Option<crate::journal::Recovered> {
+        if let Some(old) = self.journals.remove(&sheet) {
             old.close();
         }
         match Journal::open(&self.folder.join("journals"), graph) {
             Ok(Opened::Ours(journal, recovered)) => {
-                self.journal = Some(*journal);
+                self.journals.insert(sheet, *journal);
                 recovered
             }
             Ok(Opened::Taken) => {
@@ -245,18 +307,22 @@ impl Worker {
         }
     }
 
-    /// The graph has another file now: its journal goes with it.
-    fn follow(&mut self, graph: &Path) {
+    /// The graph of a tab has another file now: its journal goes with it.
+    fn follow(&mut self, sheet: u64, graph: &Path) {
         let wanted = Journal::path_for(&self.folder.join("journals"), graph);
-        if self.journal.as_ref().is_some_and(|journal| journal.path() == wanted) {
+        if self
+            .journals
+            .get(&sheet)
+            .is_some_and(|journal| journal.path() == wanted)
+        {
             return;
         }
-        if let Some(mut old) = self.journal.take() {
+        if let Some(mut old) = self.journals.remove(&sheet) {
             let _ = old.write(Entry::Clean);
             old.close();
         }
         if let Ok(Opened::Ours(journal, _)) = Journal::open(&self.folder.join("journals"), Some(graph)) {
-            self.journal = Some(*journal);
+            self.journals.insert(sheet, *journal);
         }
     }
 
@@ -274,12 +340,26 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// The graph in a file: its text, or what a picture carries.
-fn read_graph(path: &Path, bytes: Vec<u8>) -> Result<String, String> {
-    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("png")) {
-        return Err("a picture: `para run` runs the graph inside it, and `para edit` edits graph files".to_owned());
-    }
-    String::from_utf8(bytes).map_err(|_| "this is no text".to_owned())
+/// What is in a folder: folders first, then by name. One that cannot be read is empty.
+fn list(path: &Path) -> Vec<FolderEntry> {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let mut entries: Vec<FolderEntry> = entries
+        .filter_map(|entry| {
+            let data = std::fs::metadata(entry.path()).ok()?;
+            Some(FolderEntry {
+                name: entry.file_name().into_string().ok()?,
+                kind: match (data.is_dir(), data.is_file()) {
+                    (true, _) => protocol::Entry::Folder,
+                    (_, true) => protocol::Entry::File,
+                    _ => protocol::Entry::Other,
+                },
+                size: data.len(),
+                modified: 0,
+            })
+        })
+        .collect();
+    entries.sort_by_key(|entry| (entry.kind != protocol::Entry::Folder, entry.name.clone()));
+    entries
 }
 
 /// Writes a file whole or not at all; what it was allowed to before it is allowed to after.

@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crossbeam_channel::Sender;
 use crossterm::event::{self, Event as Raw};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +36,8 @@ impl Reader {
         if let Ok(mut paused) = self.shared.paused.lock() {
             *paused = true;
         }
+        // It may be waiting for a key: another size of the terminal is what wakes it.
+        let _ = signal_hook::low_level::raise(SIGWINCH);
         while self.shared.reading.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(5));
         }

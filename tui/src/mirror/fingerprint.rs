@@ -4,8 +4,17 @@ use graph::{Document, Link};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// For each node a number that changes when it or anything above it changes. Nodes in a circle have none.
-pub fn fingerprints(document: &Document) -> HashMap<String, u64> {
+/// Numbers that change when a node or anything above it changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prints {
+    /// What each node gives depends on this. Nodes in a circle have none.
+    pub all: HashMap<String, u64>,
+    /// Frozen nodes whose result is known to be older than their parameters or inputs, or not to be.
+    pub older: HashMap<String, bool>,
+}
+
+/// The numbers of a graph. `known` are those of stored results, by their key: of a frozen node, the number of its result counts.
+pub fn fingerprints(document: &Document, known: &HashMap<String, u64>) -> Prints {
     let nodes = document.nodes();
     let above: Vec<Vec<usize>> = nodes
         .values()
@@ -26,17 +35,35 @@ pub fn fingerprints(document: &Document) -> HashMap<String, u64> {
             below[*source].push(at);
         }
     }
+    let mut older = HashMap::new();
     let mut found: Vec<Option<u64>> = vec![None; nodes.len()];
     let mut ready: Vec<usize> = (0..nodes.len()).filter(|at| waiting[*at] == 0).collect();
     while let Some(at) = ready.pop() {
         let mut hasher = DefaultHasher::new();
         if let Some((_, node)) = nodes.get_index(at) {
-            serde_json::Value::Object(node.to_json()).to_string().hash(&mut hasher);
+            let mut json = node.to_json();
+            json.remove("frozen");
+            serde_json::Value::Object(json).to_string().hash(&mut hasher);
         }
         for source in &above[at] {
             found[*source].hash(&mut hasher);
         }
-        found[at] = Some(hasher.finish());
+        let mut print = hasher.finish();
+        if let Some((id, key)) = nodes
+            .get_index(at)
+            .and_then(|(id, node)| Some((id, node.frozen.as_ref()?)))
+        {
+            let frozen = known.get(key).copied();
+            if let Some(frozen) = frozen {
+                older.insert(id.clone(), frozen != print);
+            }
+            print = frozen.unwrap_or_else(|| {
+                let mut hasher = DefaultHasher::new();
+                key.hash(&mut hasher);
+                hasher.finish()
+            });
+        }
+        found[at] = Some(print);
         for next in &below[at] {
             waiting[*next] -= 1;
             if waiting[*next] == 0 {
@@ -44,11 +71,11 @@ pub fn fingerprints(document: &Document) -> HashMap<String, u64> {
             }
         }
     }
-    nodes
-        .keys()
-        .zip(found)
-        .filter_map(|(id, found)| Some((id.clone(), found?)))
-        .collect()
+    let all = nodes.keys().zip(found);
+    Prints {
+        all: all.filter_map(|(id, found)| Some((id.clone(), found?))).collect(),
+        older,
+    }
 }
 
 #[cfg(test)]
@@ -62,9 +89,27 @@ mod tests {
                 r#"{{"paragraph":1,"nodes":{{"a":{{"type":"t","params":{{"seed":{seed}}}}},"b":{{"type":"t","inputs":{{"x":"a.o"}}}},"c":{{"type":"t"}}}}}}"#
             )
         };
-        let prints = |seed| fingerprints(&graph::parse(&text(seed)).0);
+        let prints = |seed| fingerprints(&graph::parse(&text(seed)).0, &HashMap::new()).all;
         let (one, two) = (prints(1), prints(2));
         assert_ne!(one["b"], two["b"]);
         assert_eq!(one["c"], two["c"]);
+    }
+
+    #[test]
+    fn below_a_frozen_node_nothing_changes() {
+        let text = |seed: u32, frozen: &str| {
+            let text = format!(
+                r#"{{"paragraph":1,"nodes":{{"a":{{"type":"t","params":{{"seed":{seed}}}{frozen}}},"b":{{"type":"t","inputs":{{"x":"a.o"}}}}}}}}"#
+            );
+            graph::parse(&text).0
+        };
+        let key = "0a".repeat(32);
+        let frozen = format!(r#","frozen":"{key}""#);
+        let free = fingerprints(&text(1, ""), &HashMap::new());
+        let known = HashMap::from([(key, free.all["a"])]);
+        let same = fingerprints(&text(1, &frozen), &known);
+        assert_eq!((&same.all, same.older["a"]), (&free.all, false));
+        let changed = fingerprints(&text(2, &frozen), &known);
+        assert_eq!((&changed.all, changed.older["a"]), (&free.all, true));
     }
 }

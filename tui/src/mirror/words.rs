@@ -13,7 +13,9 @@ pub(super) fn sentence(event: &Event) -> Option<(Option<String>, Option<Mark>, S
             let mark = (*level == Level::Warning).then_some(Mark::Stale);
             (node.clone(), mark, text.clone())
         }
-        Event::Done { node, seconds, files } => {
+        Event::Done {
+            node, seconds, files, ..
+        } => {
             let files = if files.is_empty() {
                 String::new()
             } else {
@@ -25,7 +27,13 @@ pub(super) fn sentence(event: &Event) -> Option<(Option<String>, Option<Mark>, S
                 format!("{}{files}", seconds_text(*seconds)),
             )
         }
+        Event::Cached { node, frozen: true, .. } => (Some(node.clone()), Some(Mark::Frozen), "frozen".to_owned()),
         Event::Cached { node, .. } => (Some(node.clone()), Some(Mark::Cached), "cached".to_owned()),
+        Event::Older { node } => (
+            Some(node.clone()),
+            Some(Mark::Stale),
+            "frozen: older than its inputs; B thaws it".to_owned(),
+        ),
         Event::Loaded { node, seconds } => (
             Some(node.clone()),
             Some(Mark::Done),

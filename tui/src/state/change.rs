@@ -15,22 +15,22 @@ impl State {
         let shown = text.clone().unwrap_or_else(|| Document::new().to_text());
         self.document = graph::parse(&shown).0;
         self.file = file;
-        self.mirror.file.clone_from(&self.file);
         self.saved = text;
         self.history = History::default();
         self.cursor = None;
         self.marked.clear();
-        self.past.clear();
-        self.looked_at = None;
         self.inside = None;
         self.drawing = Drawing::default();
         self.level = Level::Normal;
         self.refresh();
-        self.outbox.push(Effect::Journal(Entry::Base {
-            path: self.file.clone(),
-            text: self.document.to_text(),
-        }));
-        self.outbox.push(Effect::Runs(self.file.clone()));
+        self.outbox.push(Effect::Journal(
+            self.sheet,
+            Entry::Base {
+                path: self.file.clone(),
+                text: self.document.to_text(),
+            },
+        ));
+        self.seen_anew();
         self.cursor = self.drawing.scene.first().and_then(|item| self.spot(item));
         self.first_look();
     }
@@ -92,8 +92,11 @@ impl State {
             node: node.map(str::to_owned),
         };
         self.history.push(change.clone(), document.text());
-        self.outbox.push(Effect::Journal(Entry::Change(change)));
+        self.outbox.push(Effect::Journal(self.sheet, Entry::Change(change)));
         self.document = document;
+        if self.autosave && self.file.is_some() {
+            self.save_at = Some(self.now + 2000);
+        }
         if self.watch {
             self.watch_at = Some(self.now + 500);
         }

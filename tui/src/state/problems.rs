@@ -64,6 +64,20 @@ impl From<Diagnostic> for Problem {
 }
 
 impl Problem {
+    /// Something wrong with a file of the user's settings; the editor works without it.
+    pub fn of_setup(file: &std::path::Path, message: String) -> Self {
+        Self {
+            node: None,
+            part: None,
+            error: false,
+            code: "setup".to_owned(),
+            message,
+            help: Some("mend the file; it is read when the editor starts".to_owned()),
+            place: Some(file.display().to_string()),
+            diagnostic: None,
+        }
+    }
+
     /// The change of the text that mends it.
     pub fn fix(&self) -> Option<&Fix> {
         self.diagnostic.as_ref()?.fix.as_ref()

@@ -65,6 +65,11 @@ impl State {
             },
             Verb::Save => self.save(argument),
             Verb::Open => self.open_graph(argument),
+            Verb::Autosave => self.toggle_autosave(),
+            Verb::NewTab => self.new_tab(),
+            Verb::NextTab => self.step_tab_place(1),
+            Verb::PreviousTab => self.step_tab_place(-1),
+            Verb::Close => self.close_tab(),
             Verb::Quit => self.quit(),
             Verb::SaveQuit => {
                 self.leaving = true;
@@ -124,6 +129,7 @@ impl State {
             Verb::Paste => self.paste(),
             Verb::Duplicate => self.duplicate(),
             Verb::Bypass => self.bypass(),
+            Verb::Freeze => self.freeze(),
             Verb::PinLeft => self.pin(Direction::Left),
             Verb::PinDown => self.pin(Direction::Down),
             Verb::PinUp => self.pin(Direction::Up),
@@ -186,7 +192,8 @@ impl State {
         if self.layers.pop().is_some() {
             return;
         }
-        if self.toast.take().is_some() || self.tour.take().is_some() {
+        self.toast = None;
+        if self.tour.take().is_some() {
             return;
         }
         if self.zoom != Zoom::Normal {
@@ -209,7 +216,8 @@ impl State {
                 break;
             };
             self.document = graph::parse(&text).0;
-            self.outbox.push(Effect::Journal(crate::effect::Entry::Undo));
+            self.outbox
+                .push(Effect::Journal(self.sheet, crate::effect::Entry::Undo));
             what = Some(change);
         }
         match what {
@@ -226,7 +234,8 @@ impl State {
                 break;
             };
             self.document = graph::parse(&text).0;
-            self.outbox.push(Effect::Journal(crate::effect::Entry::Redo));
+            self.outbox
+                .push(Effect::Journal(self.sheet, crate::effect::Entry::Redo));
             what = Some(change);
         }
         match what {
@@ -281,7 +290,7 @@ impl State {
         }
     }
 
-    fn quit(&mut self) {
+    pub(super) fn quit(&mut self) {
         if self.is_changed() {
             self.layers.push(Layer::Question(Question {
                 text: format!("{} has changes that are not saved", self.name()),
@@ -297,11 +306,35 @@ impl State {
             }));
             return;
         }
+        let changed: Vec<String> = self
+            .other_sheets()
+            .filter(|sheet| sheet.is_changed())
+            .map(crate::state::Sheet::name)
+            .collect();
+        if !changed.is_empty() {
+            self.leaving = false;
+            self.layers.push(Layer::Question(Question {
+                text: format!("other tabs have changes that are not saved: {}", changed.join(", ")),
+                answers: vec![
+                    ('g', "go there".to_owned(), Answer::GoChanged),
+                    (
+                        'd',
+                        "discard them and leave".to_owned(),
+                        Answer::Do(Verb::QuitNow.into()),
+                    ),
+                    ('c', "stay".to_owned(), Answer::Nothing),
+                ],
+            }));
+            return;
+        }
         self.leave();
     }
 
-    pub(super) fn leave(&mut self) {
-        self.outbox.push(Effect::Journal(crate::effect::Entry::Clean));
+    fn leave(&mut self) {
+        let others: Vec<u64> = self.other_sheets().map(|sheet| sheet.number).collect();
+        self.outbox.extend(others.into_iter().map(Effect::Close));
+        self.outbox
+            .push(Effect::Journal(self.sheet, crate::effect::Entry::Clean));
         self.outbox.push(Effect::Quit);
     }
 
@@ -313,9 +346,19 @@ impl State {
             Answer::Reload => self.reload_file(),
             Answer::Recover => self.recover(),
             Answer::Forget => self.forget_recovered(),
-            Answer::OpenNow(path) => self.outbox.push(Effect::Open(path)),
+            Answer::ShowConflict => self.show_conflict(),
+            Answer::Decline => self.decline_conflict(),
+            Answer::SaveClose => self.save_and_close(),
+            Answer::CloseNow => self.drop_tab_now(),
+            Answer::GoChanged => {
+                self.leaving = false;
+                let changed = self.other_sheets().find(|sheet| sheet.is_changed());
+                if let Some(number) = changed.map(|sheet| sheet.number) {
+                    self.show_sheet(number);
+                }
+            }
             Answer::Difference => self.show_recovered(),
-            Answer::Nothing => self.leaving = false,
+            Answer::Nothing => (self.leaving, self.closing) = (false, false),
         }
     }
 }

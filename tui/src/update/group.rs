@@ -106,7 +106,7 @@ impl State {
         if Path::new(name).components().count() != 1 || name.ends_with('/') {
             return self.bad("a name without a folder: the file goes beside this graph, so that its paths stay right");
         }
-        let needed = self.upstream(&chosen);
+        let needed = self.above(&chosen, |_| true);
         let ids: Vec<String> = (self.document.nodes().keys())
             .filter(|id| needed.contains(*id))
             .cloned()

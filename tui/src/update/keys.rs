@@ -87,7 +87,12 @@ impl State {
                 self.judge_typed();
             }
             Some(Layer::Text(text)) => {
-                text.area.input(text_input(event));
+                // As in a line: what stands before the cursor goes.
+                if event.code == KeyCode::Char('u') && event.modifiers.contains(KeyModifiers::CONTROL) {
+                    text.area.delete_line_by_head();
+                } else {
+                    text.area.input(text_input(event));
+                }
                 text.error = None;
             }
             Some(Layer::Connect(_)) => {

@@ -17,18 +17,29 @@ impl State {
         self.layers.push(Layer::List(Box::new(picker)));
     }
 
+    /// A few actions, in this order.
+    pub(super) fn open_menu(&mut self, verbs: &[Verb]) {
+        let rows = verbs.iter().map(|verb| self.action_row(*verb)).collect();
+        self.push_list(Picker::new(Purpose::Action { typed: false }, "menu", rows));
+    }
+
+    fn action_row(&self, verb: Verb) -> Row {
+        let row = verb.row();
+        Row {
+            value: row.name.to_owned(),
+            label: row.name.to_owned(),
+            note: row.doc.to_owned(),
+            right: self.keymap.keys_of(Mode::Anywhere, verb).unwrap_or_default(),
+            page: Vec::new(),
+        }
+    }
+
     /// All actions; on the command line what is typed counts as it stands.
     pub(super) fn open_actions(&mut self, typed: bool) {
         let rows = ACTIONS
             .iter()
             .filter(|row| row.scope == Scope::Anywhere)
-            .map(|row| Row {
-                value: row.name.to_owned(),
-                label: row.name.to_owned(),
-                note: row.doc.to_owned(),
-                right: self.keymap.keys_of(Mode::Anywhere, row.verb).unwrap_or_default(),
-                page: Vec::new(),
-            });
+            .map(|row| self.action_row(row.verb));
         let title = if typed { ":" } else { "actions" };
         self.push_list(Picker::new(Purpose::Action { typed }, title, rows.collect()));
     }
@@ -158,15 +169,21 @@ impl State {
 
     /// A graph file to open.
     pub(super) fn open_files(&mut self) {
-        let mut picker = Picker::new(Purpose::Open, "open a graph", Vec::new());
+        let title = if self.remote {
+            "open a graph of this machine"
+        } else {
+            "open a graph"
+        };
+        let mut picker = Picker::new(Purpose::Open, title, Vec::new());
         "no graph by that name; Enter opens a new one".clone_into(&mut picker.empty);
         self.push_list(picker);
         self.typed_path();
     }
 
-    /// The folder that paths of a list start from.
-    fn paths_from(&self) -> String {
+    /// The folder that paths of a list start from: the graph's, for the files of another machine the worker's.
+    fn paths_from(&self, here: bool) -> String {
         let folder = self.file.as_deref().and_then(std::path::Path::parent);
+        let folder = folder.filter(|_| !self.remote || here);
         folder.map_or_else(|| ".".to_owned(), |folder| folder.to_string_lossy().into_owned())
     }
 
@@ -178,16 +195,31 @@ impl State {
         if !matches!(list.purpose, Purpose::Path { .. } | Purpose::Open) {
             return;
         }
+        let here = list.purpose == Purpose::Open;
         let typed = list.input.value();
         let head = typed
             .rsplit_once('/')
             .map_or("", |(head, _)| if head.is_empty() { "/" } else { head });
         let folder = match head {
-            "" => self.paths_from(),
+            "" => self.paths_from(here),
             head if head.starts_with('/') || head.starts_with('~') => head.to_owned(),
-            head => format!("{}/{head}", self.paths_from()),
+            head => format!("{}/{head}", self.paths_from(here)),
         };
         if list.folder.as_ref().is_some_and(|(there, _)| *there == folder) {
+            return;
+        }
+        if list.purpose == Purpose::Open {
+            // Graphs are files of this machine, wherever they run.
+            let id = self.next;
+            self.next += 1;
+            let local = match (folder.strip_prefix('~'), &self.home) {
+                (Some(rest), Some(home)) => home.join(rest.trim_start_matches('/')),
+                _ => folder.clone().into(),
+            };
+            self.outbox.push(crate::effect::Effect::List(id, local));
+            if let Some(Layer::List(list)) = self.layers.last_mut() {
+                list.folder = Some((folder, id));
+            }
             return;
         }
         let path = folder.clone();

@@ -12,6 +12,53 @@ use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 /// Milliseconds within which a second click counts as double.
 const DOUBLE: u64 = 400;
 
+/// What the right button offers at a node.
+const OF_NODE: &[Verb] = &[
+    Verb::Enter,
+    Verb::RunHere,
+    Verb::AddAfter,
+    Verb::AddBefore,
+    Verb::Connect,
+    Verb::CutWires,
+    Verb::Rename,
+    Verb::Copy,
+    Verb::Duplicate,
+    Verb::Delete,
+    Verb::Bypass,
+    Verb::Freeze,
+    Verb::Mark,
+    Verb::Group,
+    Verb::Fold,
+    Verb::Note,
+    Verb::NodeHelp,
+];
+
+/// At a folded group.
+const OF_GROUP: &[Verb] = &[
+    Verb::GoInside,
+    Verb::Fold,
+    Verb::Rename,
+    Verb::RunHere,
+    Verb::Copy,
+    Verb::Extract,
+    Verb::Ungroup,
+];
+
+/// Where nothing is.
+const OF_CANVAS: &[Verb] = &[
+    Verb::Add,
+    Verb::Paste,
+    Verb::Run,
+    Verb::Undo,
+    Verb::Redo,
+    Verb::Fit,
+    Verb::MarkAll,
+    Verb::Unpin,
+    Verb::LeaveGroup,
+    Verb::Save,
+    Verb::Open,
+];
+
 impl State {
     pub(super) fn on_mouse(&mut self, mouse: MouseEvent) {
         let at = (mouse.column, mouse.row);
@@ -90,10 +137,9 @@ impl State {
                 self.choose_node(id);
                 self.port = Some((*side, *port));
             }
-            Hit::Minimap(to) => {
-                self.view.origin = Point::new(to.0 - self.view.size.w / 2, to.1 - self.view.size.h / 2);
-                self.view.clamp(self.drawing.scene.bounds);
-            }
+            Hit::Minimap(to) => self.look_at(*to),
+            Hit::Sheet(at) => self.show_tab(*at),
+            Hit::NewSheet => self.act(Verb::NewTab.into()),
             Hit::LayerRow(_) => {}
         }
         self.drag = Some(hit);
@@ -137,6 +183,12 @@ impl State {
         }
     }
 
+    /// A cell of the scene to the middle of the view.
+    fn look_at(&mut self, to: (i32, i32)) {
+        self.view.origin = Point::new(to.0 - self.view.size.w / 2, to.1 - self.view.size.h / 2);
+        self.view.clamp(self.drawing.scene.bounds);
+    }
+
     /// With the button down: the view follows when nothing was taken.
     fn dragged(&mut self, at: (u16, u16)) {
         match &self.drag {
@@ -146,6 +198,11 @@ impl State {
                     self.view.pan(dx, dy, self.drawing.scene.bounds);
                 }
                 self.drag_from = Some(at);
+            }
+            Some(Hit::Minimap(_)) => {
+                if let Some(Hit::Minimap(to)) = self.hit(at) {
+                    self.look_at(to);
+                }
             }
             Some(_) => self.drag_from = Some(at),
             None => {}
@@ -244,10 +301,26 @@ impl State {
         if !self.layers.is_empty() {
             return self.act(Verb::Back.into());
         }
-        if let Some(Hit::Spot(spot)) = self.thing_hit(at) {
-            self.choose(spot);
+        match self.hit(at).or_else(|| self.thing_hit(at)) {
+            Some(Hit::Spot(spot)) => {
+                let verbs = match &spot {
+                    Spot::Node(_) => OF_NODE,
+                    Spot::Group(_) => OF_GROUP,
+                    Spot::Note(_) => &[Verb::Enter, Verb::Delete],
+                };
+                self.enter_pane(Pane::Canvas);
+                self.choose(spot);
+                self.open_menu(verbs);
+            }
+            Some(Hit::Port(id, side, port)) => {
+                self.enter_pane(Pane::Canvas);
+                self.choose_node(&id);
+                self.port = Some((side, port));
+                self.open_menu(&[Verb::Connect, Verb::CutWire, Verb::GoSource, Verb::GoUser]);
+            }
+            Some(Hit::Pane(Pane::Canvas)) => self.open_menu(OF_CANVAS),
+            _ => self.open_actions(false),
         }
-        self.open_actions(false);
     }
 
     fn wheel(&mut self, at: (u16, u16), modifiers: KeyModifiers, by: i32) {

@@ -20,6 +20,9 @@ pub struct Seen {
 /// Pictures that are fetched are at most this large, in pixels.
 const MOST: u32 = 1024;
 
+/// Pictures that are kept with their run are at most this large, in pixels.
+const KEPT: u32 = 384;
+
 /// Numbers of pictures of files begin here; those of runs count from 0.
 const FILES: u64 = 1 << 40;
 
@@ -33,9 +36,10 @@ impl State {
         {
             let files = record.files.iter().filter(|(_, file)| is_picture(file));
             return files
-                .filter_map(|(node, file)| {
+                .enumerate()
+                .filter_map(|(nth, (node, file))| {
                     Some(Seen {
-                        key: *self.seen.get(file)?,
+                        key: *self.seen.get(&(record.began, nth))?,
                         title: file.rsplit('/').next().unwrap_or(file).to_owned(),
                         node: node.clone(),
                     })
@@ -104,9 +108,8 @@ impl State {
                     let each = width / runs.len().max(1) as u16;
                     for began in runs {
                         let record = self.past.iter().find(|run| run.began == *began);
-                        let file = record.and_then(|run| run.pictures().last());
-                        if let Some(key) = file.and_then(|file| self.seen.get(file)) {
-                            wanted.push((*key, compare_size(each, height)));
+                        if let Some(key) = record.and_then(|run| self.last_picture(run)) {
+                            wanted.push((key, compare_size(each, height)));
                         }
                     }
                 }
@@ -136,18 +139,53 @@ impl State {
                 }
                 continue;
             }
-            if !shot.asked
-                && let Some(path) = self.file_of(key)
-            {
-                self.shots.entry(key).or_default().asked = true;
-                let ask = protocol::Ask::ReadPicture {
-                    path,
-                    width: MOST,
-                    height: MOST,
-                };
-                self.ask(Asked::Picture(key), ask);
+            if std::mem::replace(&mut shot.asked, true) {
+                continue;
+            }
+            match self.seen.iter().find(|(_, number)| **number == key) {
+                Some((&(began, nth), _)) => self.outbox.push(Effect::ReadKept(key, began, nth)),
+                None => self.fetch_picture(key),
             }
         }
+    }
+
+    /// Asks the worker for the picture of a file.
+    fn fetch_picture(&mut self, key: u64) {
+        let Some(path) = self.file_of(key) else {
+            return;
+        };
+        let ask = protocol::Ask::ReadPicture {
+            path,
+            width: MOST,
+            height: MOST,
+        };
+        self.ask(Asked::Picture(key), ask);
+    }
+
+    /// A picture that was kept with its run came, or was not kept: then the file is looked at, whatever it is by now.
+    pub(super) fn kept_came(&mut self, key: u64, bytes: Option<Vec<u8>>) {
+        match bytes {
+            Some(bytes) => self.shots.entry(key).or_default().bytes = Some(bytes.into()),
+            None => self.fetch_picture(key),
+        }
+    }
+
+    /// Asks for small copies of the pictures of a run that ended, to keep them with it.
+    pub(super) fn keep_pictures(&mut self, run: &crate::runs::Record) {
+        for (nth, file) in run.pictures().enumerate().take(crate::runs::PICTURES) {
+            let ask = protocol::Ask::ReadPicture {
+                path: file.clone(),
+                width: KEPT,
+                height: KEPT,
+            };
+            self.ask(Asked::Keep(run.began, nth), ask);
+        }
+    }
+
+    /// The number of a run's last picture.
+    pub fn last_picture(&self, run: &crate::runs::Record) -> Option<u64> {
+        let last = run.pictures().count().checked_sub(1)?;
+        self.seen.get(&(run.began, last)).copied()
     }
 
     /// Gives numbers to the picture files of runs that are looked at.
@@ -162,20 +200,18 @@ impl State {
         });
         let runs: Vec<u64> = looked.chain(compared).collect();
         for record in self.past.iter().filter(|run| runs.contains(&run.began)) {
-            for file in record.pictures() {
+            for nth in 0..record.pictures().count() {
                 let next = FILES + self.seen.len() as u64;
-                self.seen.entry(file.clone()).or_insert(next);
+                self.seen.entry((record.began, nth)).or_insert(next);
             }
         }
     }
 
     fn file_of(&self, key: u64) -> Option<String> {
         if key >= FILES {
-            return self
-                .seen
-                .iter()
-                .find(|(_, number)| **number == key)
-                .map(|(file, _)| file.clone());
+            let (began, nth) = self.seen.iter().find(|(_, number)| **number == key)?.0;
+            let record = self.past.iter().find(|run| run.began == *began)?;
+            return record.pictures().nth(*nth).cloned();
         }
         let shots = self.mirror.runs.iter().flat_map(|run| &run.shots);
         shots.filter(|shot| shot.key == key).find_map(|shot| shot.file.clone())

@@ -6,9 +6,10 @@ use crate::runs::Record;
 use crate::state::{Problem, State};
 
 impl State {
-    /// All problems: of the graph, then of node crates.
+    /// All problems: of the graph, of node crates, of the user's settings.
     pub fn all_problems(&self) -> impl Iterator<Item = &Problem> {
-        self.problems.iter().chain(&self.build_problems)
+        let own = self.problems.iter();
+        own.chain(&self.build_problems).chain(&self.setup_problems)
     }
 
     /// How many rows a tab has.

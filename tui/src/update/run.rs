@@ -9,7 +9,12 @@ impl State {
     pub(super) fn graph_for_worker(&self) -> Graph {
         Graph {
             text: self.document.to_text(),
-            path: self.file.as_ref().map(|path| path.to_string_lossy().into_owned()),
+            // On another machine, paths start from the worker's folder.
+            path: self
+                .file
+                .as_ref()
+                .filter(|_| !self.remote)
+                .map(|path| path.to_string_lossy().into_owned()),
             set: Vec::new(),
         }
     }
@@ -64,13 +69,14 @@ impl State {
         };
         self.toast = None;
         let number = self.mirror.runs.len() + 1;
-        let reached = self.upstream(&targets);
+        let reached = self.needed(&targets);
         let all = self.document.nodes().keys();
         let nodes = all.filter(|id| targets.is_empty() || reached.contains(*id));
         let nodes = nodes.map(|id| (id.clone(), Status::Queued)).collect();
         self.mirror.runs.push(Run {
             ask,
             number,
+            sheet: self.sheet,
             file: self.file.clone(),
             graph: self.document.to_text(),
             targets,
@@ -84,11 +90,25 @@ impl State {
         }
     }
 
-    /// The nodes that some need, themselves included.
-    pub(super) fn upstream(&self, targets: &[String]) -> std::collections::HashSet<String> {
+    /// The nodes that some need, themselves included; a frozen one needs nothing.
+    fn needed(&self, targets: &[String]) -> std::collections::HashSet<String> {
+        self.above(targets, |id| {
+            self.document.node(id).is_none_or(|node| node.frozen.is_none())
+        })
+    }
+
+    /// The nodes above some, themselves included; those above a node that `further` refuses only where others need them.
+    pub(super) fn above(
+        &self,
+        targets: &[String],
+        further: impl Fn(&str) -> bool,
+    ) -> std::collections::HashSet<String> {
         let mut seen: std::collections::HashSet<String> = targets.iter().cloned().collect();
         let mut open = targets.to_vec();
         while let Some(id) = open.pop() {
+            if !further(&id) {
+                continue;
+            }
             for wire in self.drawing.wires.iter().filter(|wire| wire.to == id) {
                 if seen.insert(wire.from.clone()) {
                     open.push(wire.from.clone());
@@ -176,8 +196,11 @@ impl State {
             }
         }
         let record = crate::runs::Record::of(run);
-        if run.file == self.file {
+        if run.sheet == self.sheet {
             self.past.insert(0, record.clone());
+        }
+        if record.phase == Phase::Ended {
+            self.keep_pictures(&record);
         }
         self.outbox.push(crate::effect::Effect::Keep(Box::new(record)));
     }

@@ -1,5 +1,6 @@
 //! What the worker says.
 
+use crate::effect::Effect;
 use crate::event::Gone;
 use crate::glyph::Mark;
 use crate::mirror::Phase;
@@ -89,11 +90,15 @@ impl State {
                     self.folder_came(id, entries);
                 }
             }
-            Reply::Picture { picture, .. } => {
-                if let Some(Asked::Picture(key)) = asked {
+            Reply::Picture { picture, .. } => match asked {
+                Some(Asked::Picture(key)) => {
                     self.shots.entry(key).or_default().bytes = Some(Arc::from(picture.png.0));
                 }
-            }
+                Some(Asked::Keep(began, nth)) => {
+                    self.outbox.push(Effect::KeepPicture(began, nth, picture.png.0));
+                }
+                _ => {}
+            },
             Reply::Building { packages } => self.say(format!("building {}", packages.join(", "))),
             Reply::Reloaded {
                 changed,
@@ -108,7 +113,12 @@ impl State {
                 }
             }
             Reply::Error(error) => self.on_error(message.id, asked, error),
-            Reply::Checked { .. } | Reply::Planned { .. } | Reply::File { .. } => {}
+            Reply::Planned { rows, .. } => {
+                if let Some(Asked::Freeze(ids)) = asked {
+                    self.results_came(&ids, &rows);
+                }
+            }
+            Reply::Checked { .. } | Reply::File { .. } => {}
         }
     }
 
@@ -179,6 +189,8 @@ impl State {
                     self.folder_came(id, Vec::new());
                 }
             }
+            // The file itself is looked at then.
+            Some(Asked::Keep(..)) => {}
             Some(Asked::Picture(key)) => {
                 let shot = self.shots.entry(key).or_default();
                 shot.encoded = Some(((0, 0), Err(text)));

@@ -48,9 +48,8 @@ pub(super) fn draw(state: &State, runs: &[u64], area: Rect, buf: &mut Buffer) {
             column.width,
             tall.min(column.height.saturating_sub(4)),
         );
-        let key = record.pictures().last().and_then(|file| state.seen.get(file));
-        match key {
-            Some(key) => super::preview::picture(state, *key, picture, buf),
+        match state.last_picture(record) {
+            Some(key) => super::preview::picture(state, key, picture, buf),
             None => drop(put(
                 buf,
                 picture.x,

@@ -280,7 +280,14 @@ pub(crate) fn status_words(state: &State, id: &str) -> (&'static str, String, Ro
     if state.document.node(id).is_some_and(|node| node.bypass) {
         return (state.glyphs.mark(Mark::Bypassed), "bypassed".to_owned(), Role::Warning);
     }
-    let Some(shown) = state.mirror.shown(id, state.prints.get(id).copied()) else {
+    let shown = state.mirror.shown(id, state.prints.get(id).copied());
+    if let Some(words) = state.frozen_words(id)
+        && shown.as_ref().is_none_or(|shown| shown.mark != Mark::Failed)
+    {
+        let role = if words == "frozen" { Role::Dim } else { Role::Warning };
+        return (state.glyphs.mark(Mark::Frozen), words.to_owned(), role);
+    }
+    let Some(shown) = shown else {
         return (state.glyphs.mark(Mark::Idle), "not run yet".to_owned(), Role::Dim);
     };
     let (mut words, role) = match shown.status {

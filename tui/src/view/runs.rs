@@ -55,6 +55,7 @@ pub(super) fn draw(state: &State, area: Rect, buf: &mut Buffer, hits: &mut HitMa
         let pictures = run.pictures().count();
         let more = match pictures {
             0 => losses.join("  "),
+            1 => format!("1 picture  {}", losses.join("  ")),
             n => format!("{n} pictures  {}", losses.join("  ")),
         };
         put_cut(

@@ -123,6 +123,14 @@ fn look(state: &State, problems: &HashMap<&str, bool>, node: usize) -> Look {
             "bypassed".clone_into(&mut look.words);
             return look;
         }
+        let failed = matches!(state.mirror.shown(id, None), Some(shown) if shown.mark == Mark::Failed);
+        if let Some(words) = state.frozen_words(id).filter(|_| !failed) {
+            look.mark = Mark::Frozen;
+            // The whole sentence is in the inspector.
+            let short = if words == "frozen" { words } else { "frozen, older" };
+            short.clone_into(&mut look.words);
+            return look;
+        }
     }
     let Some(shown) = state.mirror.shown(id, state.prints.get(id).copied()) else {
         return look;

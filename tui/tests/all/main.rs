@@ -3,8 +3,10 @@
 
 mod building;
 mod groups;
+mod keeping;
 mod keys;
 mod random;
 mod screens;
 mod support;
+mod tabs;
 mod working;

@@ -63,7 +63,7 @@ fn journal_of(editor: &mut Editor) -> Option<journal::Recovered> {
         panic!("a new journal is ours");
     };
     for effect in editor.effects.drain(..) {
-        if let Effect::Journal(entry) = effect {
+        if let Effect::Journal(_, entry) = effect {
             // Leaving empties the journal; here nobody leaves.
             if !matches!(entry, Entry::Clean) {
                 journal.write(entry).unwrap();

@@ -82,6 +82,7 @@ const SCENES: &[Scene] = &[
             node: "dog".to_owned(),
             seconds: 21.5,
             files: Vec::new(),
+            key: String::new(),
         });
         editor.run_ends(summary());
         editor.wait(9000);
@@ -163,6 +164,8 @@ fn running(editor: &mut Editor) {
     editor.run_event(Run::Cached {
         node: "dogs".to_owned(),
         files: Vec::new(),
+        key: String::new(),
+        frozen: false,
     });
     editor.run_event(Run::Started {
         node: "dog".to_owned(),

@@ -165,6 +165,8 @@ impl Editor {
 
     pub(crate) fn open(&mut self, text: &str) {
         self.event(Event::File(FileEvent::Opened {
+            sheet: self.state.sheet,
+            picture: None,
             path: "/graphs/two.json".into(),
             text: Some(text.to_owned()),
             recovered: None,

@@ -52,6 +52,17 @@ fn what_is_typed_wrongly_is_said_and_not_taken() {
 }
 
 #[test]
+fn a_text_is_cleared_as_a_line_is_and_words_for_a_while_do_not_hold_escape() {
+    let mut editor = editor();
+    go(&mut editor, "prompt");
+    editor.press("enter enter ctrl-u").type_text("a fox").press("enter");
+    assert_eq!(param(&editor, "prompt", "prompt"), Some("a fox".into()));
+    editor.state.say("something");
+    editor.press("esc");
+    assert_eq!(editor.state.pane, tui::regions::Pane::Canvas);
+}
+
+#[test]
 fn tab_goes_from_field_to_field() {
     let mut editor = editor();
     go(&mut editor, "dog");
@@ -108,6 +119,76 @@ fn earlier_goes_back_in_time() {
 }
 
 #[test]
+fn a_frozen_node_keeps_its_last_result_and_says_when_it_is_older() {
+    let mut editor = editor();
+    let key = "0a".repeat(32);
+    go(&mut editor, "dog");
+    editor.press("R");
+    editor.run_event(Run::Done {
+        node: "dog".to_owned(),
+        seconds: 9.0,
+        files: Vec::new(),
+        key: key.clone(),
+    });
+    editor.run_ends(Summary::default());
+    let below = editor.state.prints["both"];
+    editor.press("B");
+    assert_eq!(editor.state.document.node("dog").unwrap().frozen, Some(key.clone()));
+    assert!(editor.screen().contains("❄ frozen"), "{}", editor.screen());
+    editor.press("enter j l");
+    let screen = editor.screen();
+    assert!(screen.contains("frozen: older than its inputs"), "{screen}");
+    assert_eq!(editor.state.prints["both"], below, "nothing changes below");
+    editor.press("esc B");
+    assert_eq!(editor.state.document.node("dog").unwrap().frozen, None);
+    assert_ne!(editor.state.prints["both"], below);
+    editor.press("u u u");
+    assert_eq!(editor.text(), GRAPH);
+    go(&mut editor, "base");
+    editor.press("B");
+    assert!(editor.screen().contains("makes models, which are not kept"));
+}
+
+#[test]
+fn results_of_earlier_sessions_are_frozen_too() {
+    let mut editor = editor();
+    let row = |key: &str| protocol::PlanRow {
+        node: "dog".to_owned(),
+        ty: "para/train".to_owned(),
+        state: protocol::Forecast::Hit,
+        detail: String::new(),
+        key: key.to_owned(),
+    };
+    go(&mut editor, "dog");
+    for key in [String::new(), "0b".repeat(32)] {
+        editor.press("B");
+        let request = editor.asked.last().unwrap();
+        assert!(matches!(&request.ask, Ask::Plan { targets, .. } if *targets == ["dog"]));
+        let id = request.id;
+        editor.hear(
+            id,
+            Reply::Planned {
+                rows: vec![row(&key)],
+                diagnostics: Vec::new(),
+            },
+        );
+        let frozen = editor.state.document.node("dog").unwrap().frozen.clone();
+        assert_eq!(frozen.unwrap_or_default(), key);
+    }
+    // The engine says it of results that this session knows nothing of.
+    let mut later = Editor::new(120, 36);
+    later.open(editor.text());
+    go(&mut later, "dog");
+    later.press("R");
+    later.run_event(Run::Older { node: "dog".to_owned() });
+    assert!(
+        later.screen().contains("frozen: older than its inputs"),
+        "{}",
+        later.screen()
+    );
+}
+
+#[test]
 fn a_run_is_frozen_and_what_changes_since_is_stale() {
     let mut editor = editor();
     editor.press("R");
@@ -115,6 +196,8 @@ fn a_run_is_frozen_and_what_changes_since_is_stale() {
     editor.run_event(Run::Cached {
         node: "dogs".to_owned(),
         files: Vec::new(),
+        key: String::new(),
+        frozen: false,
     });
     let mark = |editor: &Editor, id: &str| {
         let print = editor.state.prints.get(id).copied();
@@ -259,7 +342,11 @@ fn a_file_that_somebody_else_changed_is_not_overwritten_by_surprise() {
         panic!("nothing was saved");
     };
     assert_eq!(expected, Some(Some(GRAPH.to_owned())));
-    editor.event(Event::File(FileEvent::Changed { path }));
+    editor.event(Event::File(FileEvent::Changed {
+        sheet: 0,
+        path,
+        found: Some("{}".to_owned()),
+    }));
     assert!(
         editor.screen().contains("somebody else changed it"),
         "{}",

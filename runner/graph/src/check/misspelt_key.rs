@@ -9,7 +9,7 @@ use crate::suggest::Suggest;
 pub(crate) const CODE: Code = Code::error(
     "G008",
     "misspelt_key",
-    "A key of a node that is almost `type`, `inputs`, `params` or `bypass`.",
+    "A key of a node that is almost `type`, `inputs`, `params`, `bypass` or `frozen`.",
 );
 
 /// A finding when `key` is nearly one that counts.

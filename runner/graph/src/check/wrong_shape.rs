@@ -50,12 +50,16 @@ pub(crate) fn node(id: &str, token: &str) -> Finding {
         .at_value(pointer(&["nodes", id]))
 }
 
-/// `type`, `inputs`, `params` or `bypass` of a node.
+/// `type`, `inputs`, `params`, `bypass` or `frozen` of a node.
 pub(crate) fn part(id: &str, part: &str, found: &Value) -> Finding {
     let (what, expected) = match part {
         "type" => ("a text", "the name of a node type: `\"para/train\"`"),
         "inputs" => ("an object", "ports with their links: `{ \"model\": \"base.model\" }`"),
         "bypass" => ("true or false", "`true` or `false`"),
+        "frozen" => (
+            "the key of a stored result",
+            "the 64 hexadecimal digits that `B` in the editor writes",
+        ),
         _ => ("an object", "names with their values: `{ \"seed\": 1 }`"),
     };
     Finding::new(&CODE, format!("`{part}` of node `{}` must be {what}", shorten(id)))

@@ -435,6 +435,16 @@ fn param_cases() -> Vec<Case> {
             ],
         ),
         (
+            with_base(&format!(
+                "\"m\": {{ \"type\": \"load/model\", \"params\": {{ \"path\": \"p\" }}, \"frozen\": \"{}\" }},\n\"x\": {{ \"type\": \"load/images\", \"params\": {{ \"path\": \"p\" }}, \"frozen\": \"mine\" }}",
+                "0a".repeat(32)
+            )),
+            &[
+                ("G037", 3, 67, "/nodes/m/frozen", "remove `frozen` from `m`"),
+                ("G005", 4, 68, "/nodes/x/frozen", "64 hexadecimal digits"),
+            ],
+        ),
+        (
             with_base(
                 "\"g\": { \"type\": \"image/grid\", \"inputs\": { \"images\": [] }, \"params\": { \"labels\": \"a\", \"columns\": false } }",
             ),
