@@ -2,6 +2,7 @@
 
 use super::paint::{choose, put, put_cut};
 use super::{Hit, HitMap};
+use crate::glyph::Glyphs;
 use crate::regions::{Pane, Tab};
 use crate::state::State;
 use crate::theme::Role;
@@ -42,9 +43,14 @@ pub(super) fn draw(state: &State, area: Rect, buf: &mut Buffer, hits: &mut HitMa
         }
         let role = if problem.error { Role::Bad } else { Role::Warning };
         let mut x = put(buf, area.x, y, 6, &format!("{:<5} ", problem.code), theme.style(role));
-        let place = problem.node.as_deref().or(problem.place.as_deref()).unwrap_or_default();
+        let width = area.width / 4;
+        let place = match (&problem.node, &problem.place) {
+            (Some(node), _) => node.clone(),
+            (None, Some(place)) => end(place, usize::from(width), state.glyphs),
+            (None, None) => String::new(),
+        };
         if !place.is_empty() {
-            x = put_cut(buf, x, y, area.width / 4, place, theme.style(Role::Title), state.glyphs) + 1;
+            x = put_cut(buf, x, y, width, &place, theme.style(Role::Title), state.glyphs) + 1;
         }
         put_cut(
             buf,
@@ -71,5 +77,26 @@ pub(super) fn draw(state: &State, area: Rect, buf: &mut Buffer, hits: &mut HitMa
             );
             y += 1;
         }
+    }
+}
+
+/// The end of a path in at most `width` cells: the file and its line count more than the folders.
+fn end(path: &str, width: usize, glyphs: Glyphs) -> String {
+    let over = path.chars().count().saturating_sub(width);
+    if over == 0 {
+        return path.to_owned();
+    }
+    let rest: String = path.chars().skip(over + 1).collect();
+    format!("{}{rest}", glyphs.more())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_path_is_shown() {
+        assert_eq!(end("/work/demo/src/lib.rs:32", 12, Glyphs::Unicode), "…c/lib.rs:32");
+        assert_eq!(end("lib.rs:32", 12, Glyphs::Unicode), "lib.rs:32");
     }
 }

@@ -187,3 +187,63 @@ fn dragging_over_the_map_moves_the_view() {
     mouse(&mut editor, MouseEventKind::Up(MouseButton::Left), x + 12, y + 2);
     assert_eq!(editor.state.view.origin, second);
 }
+
+#[test]
+fn nodes_and_wires_are_dragged() {
+    let mut editor = editor();
+    editor.press("z f");
+    let (x, y) = place(&mut editor, "dogs load/images");
+    let (_, target) = place(&mut editor, "base load/model");
+    mouse(&mut editor, MouseEventKind::Down(MouseButton::Left), x, y);
+    mouse(&mut editor, MouseEventKind::Drag(MouseButton::Left), x, target - 1);
+    mouse(&mut editor, MouseEventKind::Up(MouseButton::Left), x, target - 1);
+    assert!(
+        editor.state.drawing.layout.pins.contains_key("dogs"),
+        "{}",
+        editor.text()
+    );
+    editor.press("u");
+    assert_eq!(editor.text(), GRAPH, "one step");
+
+    let mut editor = Editor::new(120, 36);
+    for (ty, typed) in [("load/model", "m"), ("text/encode", "a fox")] {
+        editor
+            .press("a")
+            .type_text(ty)
+            .press("enter")
+            .type_text(typed)
+            .press("enter");
+    }
+    editor.press("0");
+    let (from, from_y) = place(&mut editor, "text △");
+    let (to, to_y) = place(&mut editor, "△ text ");
+    mouse(&mut editor, MouseEventKind::Down(MouseButton::Left), from + 5, from_y);
+    mouse(&mut editor, MouseEventKind::Drag(MouseButton::Left), to + 1, to_y);
+    mouse(&mut editor, MouseEventKind::Up(MouseButton::Left), to, to_y);
+    assert!(editor.text().contains("model.text"), "{}", editor.text());
+}
+
+#[test]
+fn a_double_click_edits_and_the_wheel_pans_and_changes_the_level() {
+    let mut editor = editor();
+    let (x, y) = place(&mut editor, "dog para/train");
+    for _ in 0..2 {
+        mouse(&mut editor, MouseEventKind::Down(MouseButton::Left), x, y);
+        mouse(&mut editor, MouseEventKind::Up(MouseButton::Left), x, y);
+    }
+    assert_eq!(editor.state.pane, tui::regions::Pane::Inspector);
+    editor.press("esc 0");
+    editor.state.view.origin.y = editor.state.drawing.scene.bounds.y;
+    let before = editor.state.view.origin;
+    mouse(&mut editor, MouseEventKind::ScrollDown, x, y);
+    assert!(editor.state.view.origin.y > before.y);
+    let level = editor.state.level;
+    editor.screen();
+    editor.event(Event::Mouse(MouseEvent {
+        kind: MouseEventKind::ScrollDown,
+        column: x,
+        row: y,
+        modifiers: KeyModifiers::CONTROL,
+    }));
+    assert!(editor.state.level < level);
+}
