@@ -60,7 +60,7 @@ impl Packed {
         let (outputs, inputs, taps) = (self.outputs, self.inputs, self.taps);
         let value = |output: usize, input: usize, tap: usize| w[(output * inputs + input) * taps + tap];
         Panels {
-            values: self.forward.get_or_init(|| pack(outputs, inputs, taps, value)),
+            values: once(&self.forward, || pack(outputs, inputs, taps, value)).as_slice(),
             outputs,
             inputs,
             taps,
@@ -72,10 +72,22 @@ impl Packed {
         let (outputs, inputs, taps) = (self.inputs, self.outputs, self.taps);
         let value = |output: usize, input: usize, tap: usize| w[(input * outputs + output) * taps + taps - 1 - tap];
         Panels {
-            values: self.backward.get_or_init(|| pack(outputs, inputs, taps, value)),
+            values: once(&self.backward, || pack(outputs, inputs, taps, value)).as_slice(),
             outputs,
             inputs,
             taps,
+        }
+    }
+}
+
+/// What is kept, made when it is first asked for. It is made before the place for it is locked: the making is shared out in the
+/// pool, where this thread may take over another branch's work that asks for the same, and would wait for itself.
+pub(crate) fn once<T>(place: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+    match place.get() {
+        Some(made) => made,
+        None => {
+            let made = make();
+            place.get_or_init(|| made)
         }
     }
 }
@@ -175,6 +187,14 @@ fn pack(outputs: usize, inputs: usize, taps: usize, value: impl Fn(usize, usize,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the pool takes over in the middle of the making.
+    #[test]
+    fn what_is_being_made_may_be_asked_for() {
+        let place = OnceLock::new();
+        let made = once(&place, || 10 * once(&place, || 1));
+        assert_eq!(*made, 1);
+    }
 
     #[test]
     fn every_weight_has_its_place_in_both_directions() {

@@ -1,5 +1,6 @@
 //! What latents look like without decoding them: a linear map to colours, taken from the model's own autoencoder.
 
+use crate::kernels::packed::once;
 use crate::vae::Vae;
 use sdk::candle_core::{DType, Device, Tensor};
 use sdk::{Error, Fit, Image, Result};
@@ -37,7 +38,7 @@ impl Colours {
     /// # Errors
     /// Latents of another autoencoder.
     pub fn picture(&self, latent: &Tensor) -> Result<Image> {
-        let map = self.map.get_or_init(|| self.measure().ok()).as_ref();
+        let map = once(&self.map, || self.measure().ok()).as_ref();
         let map = map.ok_or_else(|| Error::msg("the autoencoder has no colours to show"))?;
         let (channels, height, width) = latent.dims3()?;
         if channels != map.rows.len() {
