@@ -9,7 +9,8 @@ fn the_users_editor_works_on_a_text_and_the_screen_comes_back() {
     let workspace = Workspace::new();
     workspace.take("hello.json");
     let mut screen = Screen::start(&workspace, &["hello.json"], (120, 36));
-    let editor = workspace.write("../home/editor", "#!/bin/sh\nprintf 'a badger' > \"$1\"\n");
+    let editor = workspace.path("home").join("editor");
+    std::fs::write(&editor, "#!/bin/sh\nprintf 'a badger' > \"$1\"\n").unwrap();
     std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o755)).unwrap();
     screen.sees("load/model").settle();
     screen

@@ -94,6 +94,7 @@ pub fn run(options: Options) -> io::Result<()> {
         session: None,
         workers: 0,
         drawn: Instant::now() - PROGRESS,
+        anew: false,
         over: false,
     };
     app.state.now = now();
@@ -125,6 +126,8 @@ struct App {
     session: Option<Session>,
     workers: usize,
     drawn: Instant,
+    /// Whether the next frame writes every cell.
+    anew: bool,
     over: bool,
 }
 
@@ -182,7 +185,8 @@ impl App {
         let state = &mut self.state;
         state.counters.frames += 1;
         let mut hits = Vec::new();
-        terminal::draw(&mut self.screen, |frame| hits = view::draw(state, frame))?;
+        let anew = std::mem::take(&mut self.anew);
+        terminal::draw(&mut self.screen, anew, |frame| hits = view::draw(state, frame))?;
         state.hits = hits;
         state.dirty = Dirty::No;
         self.drawn = Instant::now();
@@ -247,7 +251,7 @@ impl App {
                 let _ = signal_hook::low_level::raise(signal_hook::consts::SIGSTOP);
                 self.again()?;
             }
-            Effect::Redraw => self.screen.clear()?,
+            Effect::Redraw => self.anew = true,
             Effect::Quit => self.over = true,
         }
         Ok(())
@@ -257,7 +261,7 @@ impl App {
     fn again(&mut self) -> io::Result<()> {
         self.guard.again()?;
         self.reader.go_on();
-        self.screen.clear()?;
+        self.anew = true;
         let size = self.screen.size()?;
         self.take(Event::Resize(size.width, size.height))
     }

@@ -33,6 +33,8 @@ pub enum Event {
     Picture(u64, (u16, u16), Result<Encoded, String>),
     /// A deadline of the state is over.
     Timer,
+    /// The system wants the editor to sleep.
+    Sleep,
     /// Back from sleep: everything must be drawn.
     Woken,
     /// The system wants the editor to end.

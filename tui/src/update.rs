@@ -46,6 +46,7 @@ impl State {
             Event::Outside(result) => self.on_outside(result),
             Event::Picture(key, size, encoded) => self.on_picture(key, size, encoded),
             Event::Timer => self.on_timer(),
+            Event::Sleep => self.outbox.push(Effect::Suspend),
             Event::Woken => {
                 self.outbox.push(Effect::Redraw);
                 self.dirty = Dirty::Yes;

@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_path_is_shown() {
-        assert_eq!(end("/work/demo/src/lib.rs:32", 12, Glyphs::Unicode), "…c/lib.rs:32");
+        assert_eq!(end("/packs/demo/src/lib.rs:32", 12, Glyphs::Unicode), "…c/lib.rs:32");
         assert_eq!(end("lib.rs:32", 12, Glyphs::Unicode), "lib.rs:32");
     }
 }
