@@ -5,6 +5,7 @@ use crate::event::{Encoded, Event, FileEvent};
 use crate::keymap::Keymap;
 use crate::session::{How, Session};
 use crate::state::{Dirty, State};
+use crate::survey::Survey;
 use crate::terminal::{self, Guard, Screen};
 use crate::{clipboard, view};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -82,14 +83,16 @@ pub fn run(options: Options) -> io::Result<()> {
         guard,
         screen,
         state,
-        to,
         reader,
         files,
         pictures,
+        surveys: surveyor(&to),
+        to,
         how: options.worker,
         session: None,
         workers: 0,
         drawn: Instant::now() - PROGRESS,
+        anew: false,
         over: false,
     };
     app.state.now = now();
@@ -117,10 +120,13 @@ struct App {
     reader: input::Reader,
     files: files::Files,
     pictures: Sender<ToEncode>,
+    surveys: Sender<Box<Survey>>,
     how: How,
     session: Option<Session>,
     workers: usize,
     drawn: Instant,
+    /// Whether the next frame writes every cell.
+    anew: bool,
     over: bool,
 }
 
@@ -148,6 +154,7 @@ impl App {
                     break;
                 }
             }
+            self.state.counters.batches += 1;
             if self.due().is_some_and(|wait| wait.is_zero()) {
                 self.draw()?;
             }
@@ -178,7 +185,8 @@ impl App {
         let state = &mut self.state;
         state.counters.frames += 1;
         let mut hits = Vec::new();
-        terminal::draw(&mut self.screen, |frame| hits = view::draw(state, frame))?;
+        let anew = std::mem::take(&mut self.anew);
+        terminal::draw(&mut self.screen, anew, |frame| hits = view::draw(state, frame))?;
         state.hits = hits;
         state.dirty = Dirty::No;
         self.drawn = Instant::now();
@@ -218,6 +226,7 @@ impl App {
                 self.take(Event::Outside(result))?;
             }
             Effect::Encode { key, bytes, size } => drop(self.pictures.send((key, bytes, size))),
+            Effect::Survey(survey) => drop(self.surveys.send(survey)),
             Effect::Keep(record) => self.files.send(files::Job::Keep(record)),
             Effect::Runs(graph) => self.files.send(files::Job::Runs(graph)),
             Effect::TourSeen => self.files.send(files::Job::TourSeen),
@@ -228,7 +237,7 @@ impl App {
                 let _ = signal_hook::low_level::raise(signal_hook::consts::SIGSTOP);
                 self.again()?;
             }
-            Effect::Redraw => self.screen.clear()?,
+            Effect::Redraw => self.anew = true,
             Effect::Quit => self.over = true,
         }
         Ok(())
@@ -238,7 +247,7 @@ impl App {
     fn again(&mut self) -> io::Result<()> {
         self.guard.again()?;
         self.reader.go_on();
-        self.screen.clear()?;
+        self.anew = true;
         let size = self.screen.size()?;
         self.take(Event::Resize(size.width, size.height))
     }
@@ -298,6 +307,21 @@ fn encoder(picker: Picker, events: &Sender<Event>) -> Sender<ToEncode> {
                 made.map(|made| Encoded(Arc::new(made))).map_err(|e| e.to_string())
             });
             if events.send(Event::Picture(key, size, encoded)).is_err() {
+                return;
+            }
+        }
+    });
+    to
+}
+
+/// Looks at large graphs on a thread of its own; of several looks that wait, the newest is taken.
+fn surveyor(events: &Sender<Event>) -> Sender<Box<Survey>> {
+    let (to, surveys) = unbounded::<Box<Survey>>();
+    let events = events.clone();
+    std::thread::spawn(move || {
+        while let Ok(first) = surveys.recv() {
+            let survey = surveys.try_iter().last().unwrap_or(first);
+            if events.send(Event::Surveyed(Box::new(survey.run()))).is_err() {
                 return;
             }
         }

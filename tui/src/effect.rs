@@ -52,6 +52,8 @@ pub enum Effect {
         /// Cells to fill at most.
         size: (u16, u16),
     },
+    /// Look at a large graph.
+    Survey(Box<crate::survey::Survey>),
     /// Keep a run.
     Keep(Box<Record>),
     /// Read the runs of the past of a graph.

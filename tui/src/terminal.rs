@@ -8,7 +8,7 @@ use crossterm::event::{
 use crossterm::terminal::{BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{execute, queue, terminal};
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend, ClearType, CrosstermBackend};
 use std::io::{self, Stdout, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -81,12 +81,18 @@ pub fn give_back() {
     let _ = terminal::disable_raw_mode();
 }
 
-/// Draws a frame between the two marks of a synchronised update, so that no terminal shows half of it.
+/// Draws a frame between the two marks of a synchronised update, so that no terminal shows half of it. With `anew`, every
+/// cell is written, whatever is there.
 ///
 /// # Errors
 /// The terminal cannot be written to.
-pub fn draw(screen: &mut Screen, with: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
+pub fn draw(screen: &mut Screen, anew: bool, with: impl FnOnce(&mut ratatui::Frame<'_>)) -> io::Result<()> {
     queue!(screen.backend_mut(), BeginSynchronizedUpdate)?;
+    if anew {
+        // `Terminal::clear` would ask where the cursor is, and the answer would go to the thread that reads keys.
+        screen.backend_mut().clear_region(ClearType::All)?;
+        screen.swap_buffers();
+    }
     let drawn = screen.draw(with).map(|_| ());
     execute!(screen.backend_mut(), EndSynchronizedUpdate)?;
     drawn

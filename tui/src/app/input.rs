@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crossbeam_channel::Sender;
 use crossterm::event::{self, Event as Raw};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::iterator::Signals;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +37,8 @@ impl Reader {
             *paused = true;
         }
         while self.shared.reading.load(Ordering::SeqCst) {
+            // It waits for the terminal; told that the window may have changed, it looks up.
+            let _ = signal_hook::low_level::raise(SIGWINCH);
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -64,7 +66,7 @@ fn read(to: &Sender<Event>, shared: &Shared) {
             }
             shared.reading.store(true, Ordering::SeqCst);
         }
-        // Woken by a key, or after a while to see whether to pause.
+        // Woken by a key, a change of the window, or after a while.
         match event::poll(Duration::from_secs(3600)) {
             Ok(true) => {}
             Ok(false) => continue,
@@ -87,16 +89,16 @@ fn read(to: &Sender<Event>, shared: &Shared) {
     }
 }
 
-/// Signals as events: to end, and to be woken.
+/// Signals as events: to end, to sleep, and to be woken.
 pub(super) fn signals(to: &Sender<Event>) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGCONT])?;
+    let mut signals = Signals::new([SIGTERM, SIGHUP, SIGTSTP, SIGCONT])?;
     let to = to.clone();
     thread::spawn(move || {
         for signal in signals.forever() {
-            let event = if signal == SIGCONT {
-                Event::Woken
-            } else {
-                Event::Terminate
+            let event = match signal {
+                SIGCONT => Event::Woken,
+                SIGTSTP => Event::Sleep,
+                _ => Event::Terminate,
             };
             if to.send(event).is_err() {
                 return;

@@ -208,7 +208,7 @@ impl State {
             let Some((text, change)) = self.history.undo(self.document.text()) else {
                 break;
             };
-            self.document = graph::parse(&text).0;
+            self.document.reread(&text);
             self.outbox.push(Effect::Journal(crate::effect::Entry::Undo));
             what = Some(change);
         }
@@ -225,7 +225,7 @@ impl State {
             let Some((text, change)) = self.history.redo(self.document.text()) else {
                 break;
             };
-            self.document = graph::parse(&text).0;
+            self.document.reread(&text);
             self.outbox.push(Effect::Journal(crate::effect::Entry::Redo));
             what = Some(change);
         }

@@ -47,10 +47,12 @@ pub(crate) fn pane(state: &State, area: Rect, title: Line<'_>, focused: bool, bu
 pub(crate) fn popup(state: &State, area: Rect, title: &str, bad: bool, buf: &mut Buffer) -> Rect {
     Clear.render(area, buf);
     let role = if bad { Role::Bad } else { Role::Focus };
-    let block = Block::bordered()
+    let mut block = Block::bordered()
         .border_set(set(state.glyphs, false))
-        .border_style(state.theme.style(role))
-        .title(Line::styled(format!(" {title} "), state.theme.style(Role::Title)));
+        .border_style(state.theme.style(role));
+    if !title.is_empty() {
+        block = block.title(Line::styled(format!(" {title} "), state.theme.style(Role::Title)));
+    }
     let inner = block.inner(area);
     block.render(area, buf);
     inner

@@ -4,6 +4,8 @@
 mod building;
 mod groups;
 mod keys;
+mod large;
+mod panics;
 mod random;
 mod screens;
 mod support;
