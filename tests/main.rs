@@ -12,6 +12,8 @@ mod support {
     pub(crate) mod plugin;
     pub(crate) mod project;
     pub(crate) mod screen;
+    pub(crate) mod scripted;
+    pub(crate) mod svg;
     pub(crate) mod tensors;
     pub(crate) mod workspace;
 }
@@ -52,8 +54,11 @@ mod cli {
 mod editor {
     mod building;
     mod crash;
+    mod demo;
     mod outside;
+    mod previews;
     mod terminal;
+    mod watching;
 }
 
 mod graphs {

@@ -1,5 +1,6 @@
 //! From a key to the bytes it changes, through a real pseudoterminal: 500 nodes on 200x60 cells, at rest and while a run
-//! sends 1000 events a second; then how many bytes an idle editor writes in ten seconds.
+//! sends 1000 events a second; a drag of 1000 places a second; a window that is resized; what an idle editor writes and how
+//! often it wakes in ten seconds; and how long it takes from its start to its first frame.
 //!
 //! `cargo bench -p tests --bench latency`, after `cargo build --release --workspace`. The program is its own worker.
 #![allow(
@@ -30,16 +31,31 @@ fn main() {
     std::fs::write(state.join("tour-seen"), "").unwrap();
     let graph = home.path().join("graph.json");
     std::fs::write(&graph, text(500)).unwrap();
-    let mut editor = Editor::start(&folder.join("para-tui"), &this, home.path(), &graph);
+    let program = folder.join("para-tui");
+    cold(&program, home.path(), &graph);
+    let mut editor = Editor::start(&program, &this, home.path(), &graph);
     editor.rest();
     report("at rest", editor.measure());
     editor.input.write_all(b"R").unwrap();
     editor.listen(Duration::from_secs(2));
     report("while a run sends 1000 events a second", editor.measure());
+    report("an edit meanwhile", editor.measure_keys(&[b"D", b"u"]));
     editor.input.write_all(b"S").unwrap();
     // Words that are said for a while go by themselves.
     editor.listen(Duration::from_secs(9));
-    println!("idle for 10 s: {} bytes", editor.listen(Duration::from_secs(10)));
+    report("an edit at rest", editor.measure_keys(&[b"D", b"u"]));
+    report("the last place of a drag", editor.drag());
+    report("the last of 50 sizes", editor.resize());
+    editor.listen(Duration::from_secs(9));
+    let before = editor.wakes();
+    let bytes = editor.listen(Duration::from_secs(10));
+    let after = editor.wakes();
+    println!(
+        "idle for 10 s: {bytes} bytes, {} wake-ups of {} threads, {} ms of processor time",
+        after.0 - before.0,
+        after.1,
+        (after.2 - before.2) * 10
+    );
     editor.child.kill().unwrap();
 }
 
@@ -47,24 +63,46 @@ struct Editor {
     output: Receiver<usize>,
     input: Box<dyn Write + Send>,
     child: Box<dyn portable_pty::Child + Send + Sync>,
-    _master: Box<dyn portable_pty::MasterPty + Send>,
+    master: Box<dyn portable_pty::MasterPty + Send>,
+}
+
+const ROOM: PtySize = PtySize {
+    rows: 60,
+    cols: 200,
+    pixel_width: 0,
+    pixel_height: 0,
+};
+
+/// From the start of the program to the end of its first frame, with a worker that never answers.
+fn cold(program: &Path, home: &Path, graph: &Path) {
+    let mut times = Vec::new();
+    for _ in 0..30 {
+        let begun = Instant::now();
+        let mut editor = Editor::open(program, home, &["--worker", "exec sleep 60"], graph);
+        if editor.output.recv_timeout(Duration::from_secs(5)).is_ok() {
+            // The screen is taken over in one write, the frame comes in the next ones.
+            while editor.output.recv_timeout(Duration::from_millis(5)).is_ok() {}
+            times.push(begun.elapsed().saturating_sub(Duration::from_millis(5)));
+        }
+        editor.child.kill().unwrap();
+        let _ = editor.child.wait();
+    }
+    report_of("from the start to the first frame", times, 30);
 }
 
 impl Editor {
-    fn start(program: &Path, worker: &Path, home: &Path, graph: &PathBuf) -> Self {
-        let size = PtySize {
-            rows: 60,
-            cols: 200,
-            pixel_width: 0,
-            pixel_height: 0,
-        };
-        let pair = native_pty_system().openpty(size).unwrap();
+    fn start(program: &Path, worker: &Path, home: &Path, graph: &Path) -> Self {
+        Self::open(program, home, &["--para", &worker.to_string_lossy()], graph)
+    }
+
+    fn open(program: &Path, home: &Path, args: &[&str], graph: &Path) -> Self {
+        let pair = native_pty_system().openpty(ROOM).unwrap();
         let mut command = CommandBuilder::new(program);
         command.env("HOME", home);
         command.env("TERM", "xterm-256color");
         command.env("LANG", "C.UTF-8");
-        command.args(["--no-pictures", "--para"]);
-        command.arg(worker);
+        command.arg("--no-pictures");
+        command.args(args);
         command.arg(graph);
         let child = pair.slave.spawn_command(command).unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();
@@ -81,7 +119,7 @@ impl Editor {
             output,
             input: pair.master.take_writer().unwrap(),
             child,
-            _master: pair.master,
+            master: pair.master,
         }
     }
 
@@ -104,10 +142,14 @@ impl Editor {
     /// Times from keys that move the cursor to the next bytes. While a run goes on, bytes of a progress frame (four a
     /// second) may come first and count as the answer; they are too few to matter.
     fn measure(&mut self) -> Vec<Duration> {
+        self.measure_keys(&[b"l", b"j", b"h", b"k"])
+    }
+
+    fn measure_keys(&mut self, keys: &[&[u8]]) -> Vec<Duration> {
         let mut times = Vec::with_capacity(KEYS);
         for at in 0..KEYS {
             while self.output.try_recv().is_ok() {}
-            let key = [b"l", b"j", b"h", b"k"][at % 4];
+            let key = keys[at % keys.len()];
             let begun = Instant::now();
             self.input.write_all(key).unwrap();
             self.input.flush().unwrap();
@@ -120,7 +162,77 @@ impl Editor {
     }
 }
 
-fn report(what: &str, mut times: Vec<Duration>) {
+impl Editor {
+    /// From the last place of a drag across the canvas, a place a millisecond, to the last byte.
+    fn drag(&mut self) -> Vec<Duration> {
+        let mut times = Vec::new();
+        for _ in 0..10 {
+            let _ = self.input.write_all(b"\x1b[<0;60;30M");
+            for step in 0..300 {
+                let place = format!("\x1b[<32;{};{}M", 40 + step % 60, 10 + step % 30);
+                self.input.write_all(place.as_bytes()).unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            times.push(self.last_byte(|editor| editor.input.write_all(b"\x1b[<32;61;31M").unwrap()));
+            self.input.write_all(b"\x1b[<0;61;31m").unwrap();
+            self.listen(Duration::from_millis(100));
+        }
+        times
+    }
+
+    /// From the last of 50 sizes in a second to the last byte.
+    fn resize(&mut self) -> Vec<Duration> {
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            for step in 0_u16..50 {
+                let (cols, rows) = (1 + step * 37 % 200, 1 + step * 17 % 60);
+                self.master.resize(PtySize { cols, rows, ..ROOM }).unwrap();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            times.push(self.last_byte(|editor| editor.master.resize(ROOM).unwrap()));
+        }
+        times
+    }
+
+    /// What was written is all there 100 ms after; the time at which its last byte came.
+    fn last_byte(&mut self, what: impl FnOnce(&mut Self)) -> Duration {
+        while self.output.try_recv().is_ok() {}
+        let begun = Instant::now();
+        what(self);
+        let mut last = Duration::ZERO;
+        while self.output.recv_timeout(Duration::from_millis(100)).is_ok() {
+            last = begun.elapsed();
+        }
+        last
+    }
+
+    /// How often its threads have been woken, how many there are, and the processor time used, in hundredths of a second.
+    fn wakes(&self) -> (u64, usize, u64) {
+        let process = Path::new("/proc").join(self.child.process_id().unwrap().to_string());
+        let threads: Vec<PathBuf> = std::fs::read_dir(process.join("task"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        let switches = |thread: &PathBuf| -> u64 {
+            let status = std::fs::read_to_string(thread.join("status")).unwrap();
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+                .unwrap();
+            line.trim().parse().unwrap()
+        };
+        let stat = std::fs::read_to_string(process.join("stat")).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        (threads.iter().map(switches).sum(), threads.len(), ticks)
+    }
+}
+
+fn report(what: &str, times: Vec<Duration>) {
+    report_of(what, times, KEYS);
+}
+
+fn report_of(what: &str, mut times: Vec<Duration>, of: usize) {
     times.sort();
     let at = |share: usize| {
         times
@@ -129,7 +241,7 @@ fn report(what: &str, mut times: Vec<Duration>) {
             .unwrap_or_default()
     };
     println!(
-        "{what}: {} of {KEYS} keys answered, p50 {:.2?}, p95 {:.2?}, p99 {:.2?}",
+        "{what}: {} of {of} answered, p50 {:.2?}, p95 {:.2?}, p99 {:.2?}",
         times.len(),
         at(50),
         at(95),

@@ -42,7 +42,7 @@ fn a_picture_from_an_empty_canvas() {
 }
 
 /// Times of day are not compared, nor the first line's right end, which tells of the machine.
-fn tidy(screen: &str) -> String {
+pub(super) fn tidy(screen: &str) -> String {
     let mut clean = String::new();
     for (at, line) in screen.lines().enumerate() {
         let mut rest: String = line.chars().take(if at == 0 { 60 } else { usize::MAX }).collect();

@@ -10,14 +10,14 @@ fn a_killed_worker_takes_nothing_with_it_and_the_next_run_works() {
     let mut screen = Screen::start(&workspace, &["hello.json"], (120, 36));
     screen.sees("load/model").sees("draw sample/ddim").settle();
     screen.press("R").until("a node runs", |text| text.contains("▶ run"));
-    let worker = screen.worker();
+    let worker = screen.child();
     signal(worker, "KILL");
     screen.sees("the worker was killed by signal 9");
     assert!(screen.lives());
     let picture = workspace.path("graphs/out/hello_00001.png");
     screen.press("R").until("the run ends", |_| picture.is_file());
     assert!(screen.lives());
-    assert_ne!(screen.worker(), worker);
+    assert_ne!(screen.child(), worker);
 }
 
 #[test]

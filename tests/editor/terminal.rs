@@ -1,14 +1,14 @@
 //! The terminal: drawn to without flicker, at any size, given back whatever happens.
 
 use crate::support::screen::{Screen, signal, ticks};
-use crate::support::workspace::Workspace;
+use crate::support::workspace::{Workspace, target};
 use std::time::Duration;
 
-const BEGIN: &[u8] = b"\x1b[?2026h";
-const END: &[u8] = b"\x1b[?2026l";
+pub(super) const BEGIN: &[u8] = b"\x1b[?2026h";
+pub(super) const END: &[u8] = b"\x1b[?2026l";
 const LEAVE: &[u8] = b"\x1b[?1049l";
 
-fn positions(raw: &[u8], what: &[u8]) -> Vec<usize> {
+pub(super) fn positions(raw: &[u8], what: &[u8]) -> Vec<usize> {
     raw.windows(what.len())
         .enumerate()
         .filter(|(_, part)| *part == what)
@@ -31,7 +31,8 @@ fn every_frame_is_inside_one_synchronised_update_and_nothing_is_cleared() {
     for key in ["l", "j", "+", "tab", "?", "esc"] {
         screen.press(key).settle();
     }
-    let raw = &screen.raw[from..];
+    let to = screen.raw.len();
+    let raw = &screen.raw[from..to];
     let (begin, end) = (positions(raw, BEGIN), positions(raw, END));
     assert_eq!(begin.len(), end.len());
     assert!(begin.len() >= 5, "{} frames", begin.len());
@@ -43,6 +44,18 @@ fn every_frame_is_inside_one_synchronised_update_and_nothing_is_cleared() {
     }
     assert_eq!(last, raw.len(), "bytes after the last frame");
     assert!(positions(raw, b"\x1b[2J").is_empty(), "a full clear");
+    // Asked to, it draws everything anew, in one frame too.
+    let before = screen.contents();
+    screen.press("ctrl-l").settle();
+    let raw = &screen.raw[to..];
+    assert_eq!(positions(raw, b"\x1b[2J").len(), 1);
+    assert!(
+        raw.starts_with(BEGIN) && raw.ends_with(END),
+        "{:?}",
+        String::from_utf8_lossy(raw)
+    );
+    assert!(screen.lives());
+    assert_eq!(screen.contents(), before);
 }
 
 #[test]
@@ -78,6 +91,67 @@ fn sigterm_gives_the_terminal_back() {
         !positions(&screen.raw, b"\x1b[?25h").is_empty(),
         "the cursor is shown again"
     );
+}
+
+/// Asked from outside or by a key, the editor stops as any program does, and goes on where it was.
+#[test]
+fn put_to_sleep_it_gives_the_terminal_back_until_it_is_woken() {
+    let workspace = Workspace::new();
+    workspace.take("multi_subject.json");
+    let mut shell = Screen::shell(&workspace, (100, 30));
+    shell.sees("ready:");
+    let editor = format!(
+        "{} --no-pictures multi_subject.json",
+        target().join("para-tui").display()
+    );
+    shell
+        .type_text(&editor)
+        .press("enter")
+        .sees("CANVAS")
+        .sees("load/model")
+        .settle();
+    let pid = shell.child();
+    for way in ["TSTP", "ctrl-z"] {
+        let from = shell.raw.len();
+        if way == "TSTP" {
+            signal(pid, way);
+        } else {
+            shell.press(way);
+        }
+        // The shell has the terminal once it says so.
+        shell.until("it sleeps", |text| {
+            text.contains("Stopped") && text.trim_end().ends_with("ready:")
+        });
+        assert_eq!(positions(&shell.raw[from..], LEAVE).len(), 1, "{way}");
+        shell
+            .type_text("stty -a; echo end of $((1 + 1))")
+            .press("enter")
+            .sees("end of 2");
+        let said = shell.contents();
+        assert!(said.contains(" icanon") && said.contains(" echo "), "{way}: {said}");
+        let from = shell.raw.len();
+        shell
+            .type_text("clear; fg")
+            .press("enter")
+            .sees("CANVAS")
+            .sees("load/model")
+            .settle();
+        assert_eq!(positions(&shell.raw[from..], b"\x1b[?1049h").len(), 1, "{way}");
+        // Keys are the editor's again, and are not echoed.
+        shell
+            .press("?")
+            .sees("All actions, with their keys")
+            .press("esc")
+            .settle();
+    }
+    shell.press("space q");
+    shell.until("it ends", |text| text.trim_end().ends_with("ready:"));
+    shell
+        .type_text("stty -a; echo end of $((1 + 2))")
+        .press("enter")
+        .sees("end of 3");
+    let said = shell.contents();
+    assert!(said.contains(" icanon") && said.contains(" echo "), "{said}");
 }
 
 #[test]

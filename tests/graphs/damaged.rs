@@ -130,14 +130,13 @@ impl Here {
 
     /// As the editor draws it.
     fn draw(&self, document: &Document) {
-        let mut before = None;
+        let mut drawing = Drawing::default();
         for level in [Level::Normal, Level::Detail] {
-            let drawing = Drawing::new(document, self.catalog(), level, before.as_ref(), None);
+            drawing = Drawing::new(document, self.catalog(), level, drawing, None).0;
             assert_eq!(drawing.model.nodes.len(), document.nodes().len());
-            before = Some(drawing);
         }
         // And from inside of a group, if it still is one.
-        Drawing::new(document, self.catalog(), Level::Normal, before.as_ref(), Some("some"));
+        Drawing::new(document, self.catalog(), Level::Normal, drawing, Some("some"));
     }
 
     /// As `para doctor` and `para open` do.

@@ -17,6 +17,21 @@ fn the_schema_is_up_to_date() {
     );
 }
 
+/// The editor's own tests know the node types from a file, so that they need no engine.
+#[test]
+fn the_catalogue_in_the_editors_tests_is_that_of_para() {
+    let fresh = Workspace::new().para(&["nodes", "--json"]).exits(0).stdout;
+    let file = project::root().join("tui/tests/fixtures/catalogue.json");
+    if std::env::var_os("UPDATE").is_some_and(|value| value == "1") {
+        std::fs::write(&file, &fresh).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        kept == fresh,
+        "tui/tests/fixtures/catalogue.json is stale; write it again: UPDATE=1 cargo test --release --workspace --test all -- catalogue"
+    );
+}
+
 #[test]
 fn shipped_graphs_are_right_and_laid_out_by_the_house() {
     let workspace = Workspace::new();

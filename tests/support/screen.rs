@@ -37,17 +37,50 @@ fn cells(n: u16) -> NonZero<u16> {
 
 impl Screen {
     /// Starts `para-tui` in the workspace's `graphs/`, for somebody who has had the tour.
-    pub(crate) fn start(workspace: &Workspace, args: &[&str], (cols, rows): (u16, u16)) -> Self {
+    pub(crate) fn start(workspace: &Workspace, args: &[&str], size: (u16, u16)) -> Self {
+        let args: Vec<&str> = ["--no-pictures"].iter().chain(args).copied().collect();
+        Self::open(workspace, &target().join("para-tui"), &args, size, &[])
+    }
+
+    /// As [`Self::start`], on a terminal of many colours.
+    pub(crate) fn in_colour(workspace: &Workspace, args: &[&str], size: (u16, u16)) -> Self {
+        let args: Vec<&str> = ["--no-pictures"].iter().chain(args).copied().collect();
+        let variables = [("COLORTERM", "truecolor")];
+        Self::open(workspace, &target().join("para-tui"), &args, size, &variables)
+    }
+
+    /// Starts `para-tui` on a terminal that says of itself what `answer` says.
+    pub(crate) fn of_terminal(
+        workspace: &Workspace,
+        args: &[&str],
+        size: (u16, u16),
+        variables: &[(&str, &str)],
+        answer: &str,
+    ) -> Self {
+        let mut screen = Self::open(workspace, &target().join("para-tui"), args, size, variables);
+        screen.until_raw("a question to the terminal", |raw| raw.ends_with(b"\x1b[5n"));
+        screen.send(answer.as_bytes());
+        screen
+    }
+
+    /// Starts a shell.
+    pub(crate) fn shell(workspace: &Workspace, size: (u16, u16)) -> Self {
+        let variables = [("PS1", "ready: "), ("PATH", "/usr/local/bin:/usr/bin:/bin")];
+        Self::open(workspace, Path::new("/bin/sh"), &["-i"], size, &variables)
+    }
+
+    fn open(
+        workspace: &Workspace,
+        program: &Path,
+        args: &[&str],
+        (cols, rows): (u16, u16),
+        variables: &[(&str, &str)],
+    ) -> Self {
         let seen = workspace.path("home/.local/state/para");
         std::fs::create_dir_all(&seen).unwrap();
         std::fs::write(seen.join("tour-seen"), "").unwrap();
-        Self::for_the_first_time(workspace, args, (cols, rows))
-    }
-
-    /// Starts `para-tui` as it is.
-    pub(crate) fn for_the_first_time(workspace: &Workspace, args: &[&str], (cols, rows): (u16, u16)) -> Self {
         let pair = native_pty_system().openpty(size((cols, rows))).unwrap();
-        let mut command = CommandBuilder::new(target().join("para-tui"));
+        let mut command = CommandBuilder::new(program);
         command.env_clear();
         command.env("HOME", workspace.path("home"));
         command.env("PARA_STORE", workspace.path("store"));
@@ -55,8 +88,10 @@ impl Screen {
         command.env("LANG", "C.UTF-8");
         command.env("TZ", "UTC");
         command.env("EDITOR", workspace.path("home/editor"));
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         command.cwd(workspace.path("graphs"));
-        command.arg("--no-pictures");
         command.args(args);
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
@@ -85,13 +120,24 @@ impl Screen {
         self.parser.screen().contents()
     }
 
+    /// The screen with its colours.
+    pub(crate) fn shown(&self) -> &vt100::Screen {
+        self.parser.screen()
+    }
+
+    /// Columns and rows.
+    pub(crate) fn size(&self) -> (u16, u16) {
+        let (rows, columns) = self.parser.screen().size();
+        (columns.get(), rows.get())
+    }
+
     /// The editor's process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.process_id().unwrap()
     }
 
-    /// The worker's process, once there is one.
-    pub(crate) fn worker(&mut self) -> u32 {
+    /// The process that it started: an editor's worker, a shell's program.
+    pub(crate) fn child(&mut self) -> u32 {
         let children = format!("/proc/{0}/task/{0}/children", self.pid());
         let until = Instant::now() + PATIENCE;
         loop {
@@ -99,7 +145,7 @@ impl Screen {
             if let Some(pid) = found.split_whitespace().next().and_then(|pid| pid.parse().ok()) {
                 return pid;
             }
-            assert!(Instant::now() < until, "no worker was started\n{}", self.contents());
+            assert!(Instant::now() < until, "nothing was started\n{}", self.contents());
             self.listen(Duration::from_millis(20));
         }
     }
@@ -174,6 +220,16 @@ impl Screen {
         self
     }
 
+    /// Waits until what was written is as wanted.
+    pub(crate) fn until_raw(&mut self, what: &str, wanted: impl Fn(&[u8]) -> bool) -> &mut Self {
+        let until = Instant::now() + PATIENCE;
+        while !wanted(&self.raw) {
+            assert!(Instant::now() < until, "never came: {what}\n{}", self.contents());
+            self.listen(Duration::from_millis(20));
+        }
+        self
+    }
+
     /// Waits for a text.
     pub(crate) fn sees(&mut self, text: &str) -> &mut Self {
         self.until(text, |screen| screen.contains(text))
@@ -241,6 +297,13 @@ pub(crate) fn signal(pid: u32, name: &str) {
         .status()
         .unwrap();
     assert!(sent.success(), "kill -s {name} {pid}");
+}
+
+/// What a process has in memory, in kilobytes.
+pub(crate) fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// Processor time a process has used, in clock ticks.

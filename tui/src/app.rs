@@ -5,6 +5,7 @@ use crate::event::{Encoded, Event, FileEvent};
 use crate::keymap::Keymap;
 use crate::session::{How, Session};
 use crate::state::{Dirty, State};
+use crate::survey::Survey;
 use crate::terminal::{self, Guard, Screen};
 use crate::{clipboard, view};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
@@ -86,10 +87,11 @@ pub fn run(options: Options) -> io::Result<()> {
         guard,
         screen,
         state,
-        to,
         reader,
         files,
         pictures,
+        surveys: surveyor(&to),
+        to,
         how: options.worker,
         session: None,
         workers: 0,
@@ -122,6 +124,7 @@ struct App {
     reader: input::Reader,
     files: files::Files,
     pictures: Sender<ToEncode>,
+    surveys: Sender<Box<Survey>>,
     how: How,
     session: Option<Session>,
     workers: usize,
@@ -155,6 +158,7 @@ impl App {
                     break;
                 }
             }
+            self.state.counters.batches += 1;
             if self.due().is_some_and(|wait| wait.is_zero()) {
                 self.draw()?;
             }
@@ -238,6 +242,7 @@ impl App {
                 self.take(Event::Outside(result))?;
             }
             Effect::Encode { key, bytes, size } => drop(self.pictures.send((key, bytes, size))),
+            Effect::Survey(survey) => drop(self.surveys.send(survey)),
             Effect::Keep(record) => self.files.send(files::Job::Keep(record)),
             Effect::KeepPicture(began, nth, bytes) => self.files.send(files::Job::KeepPicture(began, nth, bytes)),
             Effect::ReadKept(key, began, nth) => self.files.send(files::Job::ReadKept(key, began, nth)),
@@ -321,6 +326,21 @@ fn encoder(picker: Picker, events: &Sender<Event>) -> Sender<ToEncode> {
                 made.map(|made| Encoded(Arc::new(made))).map_err(|e| e.to_string())
             });
             if events.send(Event::Picture(key, size, encoded)).is_err() {
+                return;
+            }
+        }
+    });
+    to
+}
+
+/// Looks at large graphs on a thread of its own; of several looks that wait, the newest is taken.
+fn surveyor(events: &Sender<Event>) -> Sender<Box<Survey>> {
+    let (to, surveys) = unbounded::<Box<Survey>>();
+    let events = events.clone();
+    std::thread::spawn(move || {
+        while let Ok(first) = surveys.recv() {
+            let survey = surveys.try_iter().last().unwrap_or(first);
+            if events.send(Event::Surveyed(Box::new(survey.run()))).is_err() {
                 return;
             }
         }

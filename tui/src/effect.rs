@@ -58,6 +58,8 @@ pub enum Effect {
         /// Cells to fill at most.
         size: (u16, u16),
     },
+    /// Look at a large graph.
+    Survey(Box<crate::survey::Survey>),
     /// Keep a run.
     Keep(Box<Record>),
     /// Keep a picture of a run: the beginning of the run, the place of the picture in it, the file.

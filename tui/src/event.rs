@@ -31,6 +31,8 @@ pub enum Event {
     Outside(Result<String, String>),
     /// A picture is ready to be drawn.
     Picture(u64, (u16, u16), Result<Encoded, String>),
+    /// A look at the graph was taken.
+    Surveyed(Box<crate::survey::Surveyed>),
     /// A deadline of the state is over.
     Timer,
     /// The system wants the editor to sleep.

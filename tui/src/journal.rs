@@ -89,10 +89,14 @@ impl Journal {
             .create(true)
             .truncate(false)
             .open(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Ok(Opened::Taken),
-            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+        // A process that is being started holds copies of our files for a moment.
+        for last in [false, false, false, false, true] {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(std::fs::TryLockError::WouldBlock) if last => return Ok(Opened::Taken),
+                Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(std::time::Duration::from_millis(5)),
+                Err(std::fs::TryLockError::Error(error)) => return Err(error),
+            }
         }
         let mut text = String::new();
         // Half a character at the end is what a crash leaves.

@@ -26,6 +26,7 @@ pub mod scene;
 pub mod session;
 pub mod shape;
 pub mod state;
+pub mod survey;
 pub mod terminal;
 pub mod theme;
 pub mod update;

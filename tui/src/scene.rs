@@ -2,17 +2,20 @@
 
 use crate::edit::layout::{self, Layout};
 use crate::shape::{self, Ports, Wire};
+use crate::survey::LARGE;
 use canvas::{Group, Item, Level, Model, Node, Note, Pin, PortRef, Scene, Size};
-use graph::{Catalog, Document};
+use graph::{Catalog, Document, Link, Links};
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 /// The graph as it is drawn. Indices of nodes are those of the document, or of the group that is looked into.
 #[derive(Clone, Debug, Default)]
 pub struct Drawing {
     /// What was laid out.
-    pub model: Model,
-    /// Where everything stands.
-    pub scene: Scene,
+    pub model: Arc<Model>,
+    /// Where everything stands. While a new picture is made elsewhere, the old one: what is new has no tile yet.
+    pub scene: Arc<Scene>,
     /// Ports of each node, with their types.
     pub ports: Vec<Ports>,
     /// Wires: those of the model, in its order, then those whose ends do not exist.
@@ -26,6 +29,19 @@ pub struct Drawing {
     /// Seen from inside a group: ports with wires to what is outside.
     pub outside: Vec<(shape::Side, PortRef)>,
     index: HashMap<String, usize>,
+    /// Changes with whatever is seen of the graph.
+    key: u64,
+}
+
+/// What became of the picture of a graph that was looked at anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// Nothing in it changed.
+    Same,
+    /// It was made.
+    Whole,
+    /// The graph is large: it is to be made elsewhere.
+    Wanted,
 }
 
 /// Lines that a node shows at [`Level::Detail`] besides its ports.
@@ -37,11 +53,15 @@ impl Drawing {
         document: &Document,
         catalog: &Catalog,
         level: Level,
-        before: Option<&Self>,
+        before: Self,
         inside: Option<&str>,
-    ) -> Self {
-        let mut wires = shape::wires(document);
+    ) -> (Self, Made) {
         let layout = layout::read(document);
+        let key = key(document, &layout, level, inside);
+        if key == before.key {
+            return (before, Made::Same);
+        }
+        let mut wires = shape::wires(document);
         let members = inside.and_then(|name| layout.groups.get(name));
         let shows = |id: &String| members.is_none_or(|group| group.nodes.contains(id));
         let ports: Vec<Ports> = (document.nodes().keys())
@@ -95,7 +115,12 @@ impl Drawing {
             kind: node.ty.to_string(),
             inputs: names(&ports.inputs),
             outputs: names(&ports.outputs),
-            body: body(node),
+            // Elsewhere a value of a parameter changes nothing in the picture.
+            body: if seen_at(&layout, id, level) == Level::Detail {
+                body(node)
+            } else {
+                Size::default()
+            },
             level: layout.levels.get(id).and_then(|name| level_of(name)),
             pin: pin(id),
             group: group_of(id),
@@ -124,8 +149,8 @@ impl Drawing {
                 })
                 .collect(),
         };
-        let scene = canvas::layout(&model, before.map(|before| &before.scene));
-        Self {
+        let (model, scene, made) = picture(model, before);
+        let drawing = Self {
             model,
             scene,
             ports,
@@ -135,7 +160,14 @@ impl Drawing {
             layout,
             outside,
             index,
-        }
+            key,
+        };
+        (drawing, made)
+    }
+
+    /// Nothing of it counts any more: the node types are others.
+    pub fn outdated(&mut self) {
+        self.key = 0;
     }
 
     /// The number of a node.
@@ -189,6 +221,54 @@ fn crossing(wires: &[Wire], index: &HashMap<String, usize>, ports: &[Ports]) -> 
     found.sort_unstable();
     found.dedup();
     found
+}
+
+/// The level at which a node is seen.
+fn seen_at(layout: &Layout, id: &str, level: Level) -> Level {
+    let own = layout.levels.get(id).and_then(|name| level_of(name));
+    own.unwrap_or(level)
+}
+
+/// A number that is another one when the picture of a graph may be another one.
+fn key(document: &Document, layout: &Layout, level: Level, inside: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (level_name(level), inside).hash(&mut hasher);
+    document.top("layout").map(ToString::to_string).hash(&mut hasher);
+    for (id, node) in document.nodes() {
+        (id, &node.ty.name, node.ty.version, node.inputs.len()).hash(&mut hasher);
+        for (port, links) in &node.inputs {
+            (port, matches!(links, Links::List(_))).hash(&mut hasher);
+            for link in links.iter() {
+                match link {
+                    Link::To { node, port } => (node, port).hash(&mut hasher),
+                    Link::Malformed(_) => 0_u8.hash(&mut hasher),
+                }
+            }
+        }
+        if seen_at(layout, id, level) == Level::Detail {
+            body_lines(node).hash(&mut hasher);
+        }
+    }
+    // Of a drawing that is none, or of types that are no more, it is 0.
+    hasher.finish().max(1)
+}
+
+/// The picture of a model, as far as it is made at once.
+fn picture(model: Model, before: Drawing) -> (Arc<Model>, Arc<Scene>, Made) {
+    let first = before.model.nodes.is_empty();
+    if !first && model == *before.model {
+        return (before.model, before.scene, Made::Same);
+    }
+    if model.nodes.len() <= LARGE {
+        let scene = canvas::layout(&model, (!first).then_some(&before.scene));
+        return (Arc::new(model), Arc::new(scene), Made::Whole);
+    }
+    let scene = if first {
+        Scene::default()
+    } else {
+        Arc::unwrap_or_clone(before.scene).adapted(&before.model, &model)
+    };
+    (Arc::new(model), Arc::new(scene), Made::Wanted)
 }
 
 /// The level of that name in a file.

@@ -7,13 +7,13 @@ use crate::glyph::Glyphs;
 use crate::history::History;
 use crate::keymap::{Key, Keymap};
 use crate::layer::Layer;
-use crate::mirror::{Mirror, fingerprints};
+use crate::mirror::Mirror;
 use crate::regions::{Pane, Regions, Tab, Zoom, regions};
 use crate::runs::Record;
 use crate::scene::Drawing;
 use crate::shape::Side;
 use crate::theme::Theme;
-use canvas::{Item, Level, Size, View};
+use canvas::{Item, Level, View};
 use graph::{Catalog, Document};
 use protocol::{Plugin, Request};
 use std::collections::{BTreeSet, HashMap};
@@ -22,12 +22,15 @@ use std::sync::Arc;
 
 mod asked;
 mod change;
+mod picture;
 mod problems;
 mod select;
 mod sheet;
 
 pub use asked::{Asked, Worker};
+pub use picture::Pending;
 pub use problems::Problem;
+pub(crate) use problems::find as problems;
 pub use sheet::Sheet;
 
 /// Something on the canvas that can be chosen, by its name.
@@ -82,6 +85,8 @@ pub struct Shot {
 pub struct Counters {
     /// Whether they are shown.
     pub shown: bool,
+    /// Times that all events which had come were taken.
+    pub batches: u64,
     /// Frames drawn.
     pub frames: u64,
     /// Events seen.
@@ -125,6 +130,10 @@ pub struct State {
     pub build_problems: Vec<Problem>,
     /// The graph as it is drawn.
     pub drawing: Drawing,
+    /// The look at the graph that is being taken elsewhere.
+    pub pending: Option<Pending>,
+    /// How many were.
+    pub surveys: u64,
     /// How much of each node is seen.
     pub level: Level,
     /// Which part of the graph is seen.
@@ -264,6 +273,8 @@ impl State {
             inside: None,
             build_problems: Vec::new(),
             drawing: Drawing::default(),
+            pending: None,
+            surveys: 0,
             level: Level::Normal,
             view: View::default(),
             minimap: true,
@@ -340,76 +351,6 @@ impl State {
     /// The graph's name, for people.
     pub fn name(&self) -> String {
         sheet::name(self.file.as_deref())
-    }
-
-    /// Looks at the graph anew: problems, places, what depends on what.
-    pub fn refresh(&mut self) {
-        let groups = crate::edit::layout::read(&self.document).groups;
-        if self.inside.as_ref().is_some_and(|name| !groups.contains_key(name)) {
-            self.inside = None;
-        }
-        let before = (!self.drawing.model.nodes.is_empty()).then_some(&self.drawing);
-        let inside = self.inside.as_deref();
-        let drawing = Drawing::new(&self.document, &self.catalog, self.level, before, inside);
-        self.drawing = drawing;
-        let prints = fingerprints(&self.document, &self.frozen_prints);
-        (self.prints, self.older) = (prints.all, prints.older);
-        self.problems = problems::find(&self.document, self.knows_types.then_some(&self.catalog));
-        let known = |id: &String| self.document.node(id).is_some();
-        self.marked.retain(known);
-        self.settle_cursor();
-        self.resized();
-        self.dirty = Dirty::Yes;
-    }
-
-    /// The screen or the panes have another size.
-    pub fn resized(&mut self) {
-        let canvas = crate::regions::inside(self.regions().canvas);
-        self.view.size = Size::new(i32::from(canvas.width), i32::from(canvas.height));
-        self.view.clamp(self.drawing.scene.bounds);
-        self.dirty = Dirty::Yes;
-    }
-
-    /// Shows the chosen thing.
-    pub fn reveal(&mut self) {
-        if let Some(rect) = self.cursor_tile().map(|tile| tile.rect) {
-            self.view.reveal(rect, 2);
-            self.view.clamp(self.drawing.scene.bounds);
-        }
-        self.dirty = Dirty::Yes;
-    }
-
-    /// Takes the level at which the graph fits best.
-    pub fn fit(&mut self) {
-        self.fit_level(&[Level::Normal, Level::Compact, Level::Map]);
-    }
-
-    fn fit_level(&mut self, levels: &[Level]) {
-        for level in levels {
-            self.set_level(*level);
-            let bounds = self.drawing.scene.bounds;
-            if bounds.w <= self.view.size.w && bounds.h <= self.view.size.h {
-                break;
-            }
-        }
-        self.view.centre(self.drawing.scene.bounds);
-        self.view.clamp(self.drawing.scene.bounds);
-        self.reveal();
-    }
-
-    /// Shows more or less of each node; the chosen one stays where it is seen.
-    pub fn set_level(&mut self, level: Level) {
-        if level == self.level {
-            return;
-        }
-        let old = self.cursor_tile().map(|tile| tile.rect);
-        self.level = level;
-        self.refresh();
-        if let (Some(old), Some(new)) = (old, self.cursor_tile().map(|tile| tile.rect)) {
-            self.view.keep(old, new);
-        }
-        self.view.clamp(self.drawing.scene.bounds);
-        self.reveal();
     }
 
     /// Asks the worker; false when there is none.

@@ -45,6 +45,7 @@ impl State {
             Event::File(event) => self.on_file(event),
             Event::Outside(result) => self.on_outside(result),
             Event::Picture(key, size, encoded) => self.on_picture(key, size, encoded),
+            Event::Surveyed(surveyed) => self.surveyed(*surveyed),
             Event::Timer => self.on_timer(),
             Event::Sleep => self.outbox.push(Effect::Suspend),
             Event::Woken => {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A node's JSON object: what migrations work on.
 pub type NodeJson = Map<String, Value>;
@@ -125,6 +126,11 @@ impl Document {
         self.text().to_owned()
     }
 
+    /// The text, shared: as long as somebody has it, it stays as it is.
+    pub fn shared_text(&self) -> Arc<str> {
+        self.spans.shared()
+    }
+
     /// The text in canonical form: one layout for all, no value changed.
     pub fn canonical(&self) -> String {
         if self.broken {
@@ -166,6 +172,17 @@ impl Document {
             .cloned()
             .map(|f| f.locate(&self.spans, &self.lines))
             .collect()
+    }
+
+    /// Becomes the document of another text. As [`parse`](crate::parse()), but faster where most nodes are the same.
+    pub fn reread(&mut self, text: &str) {
+        let before = std::mem::replace(self, Self::nothing());
+        *self = parse::read(text, Some(before));
+    }
+
+    /// No text at all.
+    fn nothing() -> Self {
+        parse::read("", None)
     }
 
     /// Whether the text could be read as JSON at all; if not, there are no nodes and edits are refused.

@@ -8,7 +8,6 @@ use crate::check::{Label, shorten, unknown_param};
 use crate::diagnostic::Finding;
 use crate::document::{Document, Links, Node};
 use crate::migrate::Migrations;
-use crate::parse::parse;
 use crate::span::{Shape, pointer};
 use crate::suggest::Suggest;
 use crate::{params, print};
@@ -238,7 +237,7 @@ impl Document {
         for (range, token) in cuts.into_iter().rev() {
             text.replace_range(range, &token);
         }
-        *self = parse(&text).0;
+        self.reread(&text);
         Ok(())
     }
 

@@ -36,9 +36,16 @@ pub(crate) const NODE: [&str; 5] = ["type", "inputs", "params", "bypass", "froze
 /// Reads a graph. The document holds whatever could be read and every byte of `text`; the diagnostics say what
 /// could not. [`check()`](crate::check()) gives them again, with its own: show one list or the other.
 pub fn parse(text: &str) -> (Document, Vec<Diagnostic>) {
+    let document = read(text, None);
+    let diagnostics = document.diagnostics();
+    (document, diagnostics)
+}
+
+/// As [`parse`], without the diagnostics. Nodes whose text is that of `before` are taken over from it.
+pub(crate) fn read(text: &str, before: Option<Document>) -> Document {
     let spans = Spans::of(text);
     let lines = Lines::of(text);
-    let mut reader = Reader::new(&spans, &lines);
+    let mut reader = Reader::new(&spans, &lines, before.and_then(Before::of));
     let grammar = serde_json::from_str::<IgnoredAny>(text.strip_prefix('\u{feff}').unwrap_or(text));
     let broken = grammar.is_err();
     match grammar {
@@ -52,7 +59,7 @@ pub fn parse(text: &str) -> (Document, Vec<Diagnostic>) {
         unreadable,
         ..
     } = reader;
-    let document = Document {
+    Document {
         spans,
         lines,
         nodes,
@@ -60,9 +67,46 @@ pub fn parse(text: &str) -> (Document, Vec<Diagnostic>) {
         findings,
         unreadable,
         broken,
-    };
-    let diagnostics = document.diagnostics();
-    (document, diagnostics)
+    }
+}
+
+/// An earlier reading without faults: its nodes in the order of its text, to be taken over one by one.
+struct Before {
+    spans: Spans,
+    /// Entries of the nodes.
+    places: Vec<usize>,
+    nodes: IndexMap<String, Node>,
+    /// The next one that may stand again.
+    next: usize,
+}
+
+impl Before {
+    fn of(document: Document) -> Option<Self> {
+        if document.broken || !document.findings.is_empty() {
+            return None;
+        }
+        let nodes = document.spans.find("/nodes")?;
+        let places: Vec<usize> = document.spans.children(nodes).collect();
+        (places.len() == document.nodes.len()).then_some(Self {
+            spans: document.spans,
+            places,
+            nodes: document.nodes,
+            next: 0,
+        })
+    }
+
+    /// The node of that key and text, if it comes next: nodes between may be gone, and new ones may have come.
+    fn take(&mut self, key: &str, text: &str) -> Option<Node> {
+        let same = |at: &usize| {
+            self.places
+                .get(*at)
+                .is_some_and(|place| self.spans.key_token(*place) == key)
+        };
+        let at = [self.next, self.next + 1].into_iter().find(same)?;
+        self.next = at + 1;
+        let (_, node) = self.nodes.get_index_mut(at)?;
+        (self.spans.slice(self.places[at]) == text).then(|| std::mem::take(node))
+    }
 }
 
 struct Reader<'a> {
@@ -72,10 +116,11 @@ struct Reader<'a> {
     top: Map<String, Value>,
     findings: Vec<Finding>,
     unreadable: HashSet<String>,
+    before: Option<Before>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(spans: &'a Spans, lines: &'a Lines) -> Self {
+    fn new(spans: &'a Spans, lines: &'a Lines, before: Option<Before>) -> Self {
         Self {
             spans,
             lines,
@@ -83,6 +128,7 @@ impl<'a> Reader<'a> {
             top: Map::new(),
             findings: Vec::new(),
             unreadable: HashSet::new(),
+            before,
         }
     }
 
@@ -130,7 +176,9 @@ impl<'a> Reader<'a> {
         self.duplicates(at);
         for child in spans.children(at) {
             let id = spans.key(child).into_owned();
-            let node = self.node(child, &id);
+            let before = self.before.as_mut();
+            let known = before.and_then(|before| before.take(spans.key_token(child), spans.slice(child)));
+            let node = known.unwrap_or_else(|| self.node(child, &id));
             self.nodes.insert(id, node);
         }
     }

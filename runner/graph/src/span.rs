@@ -78,6 +78,11 @@ impl Spans {
         &self.text
     }
 
+    /// The text walked, shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     /// The value at `pointer`; of several values under one key the last, as everywhere.
     pub fn get(&self, pointer: &str) -> Option<Span> {
         self.find(pointer).map(|at| self.span(at))
@@ -161,11 +166,36 @@ impl Spans {
 
     /// The entry at `pointer`.
     pub(crate) fn find(&self, pointer: &str) -> Option<usize> {
+        if self.index.get().is_none() && self.unclosed.is_empty() {
+            return self.walk_to(pointer);
+        }
         match self.nearest(pointer) {
             (at, true) => Some(at),
             _ => None,
         }
         .filter(|&at| at < self.entries.len())
+    }
+
+    /// As [`Self::find`], without the index, which takes longer to make than an edit needs it.
+    fn walk_to(&self, pointer: &str) -> Option<usize> {
+        let mut at = 0;
+        self.entries.first()?;
+        if pointer.is_empty() {
+            return Some(at);
+        }
+        for token in pointer.strip_prefix('/')?.split('/') {
+            let token = unescape(token);
+            let children = self.children(at);
+            at = match self.entries[at].shape {
+                Shape::Array => {
+                    let nth: usize = token.parse().ok().filter(|nth: &usize| nth.to_string() == token)?;
+                    children.into_iter().nth(nth)?
+                }
+                // Of several values under one key the last.
+                _ => children.filter(|child| self.key(*child) == token).last()?,
+            };
+        }
+        Some(at)
     }
 
     /// The entry at `pointer`, or the innermost one on the way to it, and whether it is the very one.

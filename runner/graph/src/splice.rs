@@ -3,7 +3,6 @@
 use crate::check::shorten;
 use crate::document::{Document, MAX_ID, Node, is_id};
 use crate::edit::{EditError, refuse};
-use crate::parse::parse;
 use crate::print;
 use crate::span::{Shape, pointer};
 use crate::suggest::Suggest;
@@ -203,7 +202,7 @@ impl Document {
     pub(crate) fn splice(&mut self, range: Range<usize>, text: &str) {
         let mut whole = self.to_text();
         whole.replace_range(range, text);
-        *self = parse(&whole).0;
+        self.reread(&whole);
     }
 
     /// Spaces at the begin of the line of byte `at`, and whether nothing else stands before it.

@@ -68,8 +68,7 @@ impl Memory {
         }
         let rank = |(at, tile): (usize, &Option<usize>)| {
             let tile = &scene.tiles[(*tile)?];
-            let was_wired = tile.ports.iter().any(|port| port.wired);
-            (was_wired || !wired[at]).then_some(scene.columns[tile.column].rank)
+            (tile.wired || !wired[at]).then_some(scene.columns[tile.column].rank)
         };
         let ranks = tiles.iter().enumerate().map(rank).collect();
         Self { tiles, ranks }
@@ -171,7 +170,7 @@ fn build(model: &Model, seen: &Visible, layers: &Layers, rows: &[i32], ranks: &[
 
     let mut scene = Scene {
         loose: seen.loose.clone(),
-        of_node: seen.of_node.clone(),
+        of_node: seen.of_node.iter().copied().map(Some).collect(),
         of_group: seen.of_group.clone(),
         ends: vec![None; model.wires.len()],
         ..Scene::default()
@@ -235,6 +234,7 @@ fn tiles(model: &Model, seen: &Visible, layers: &Layers, rows: &[i32], scene: &m
             level: face.level,
             ports: all,
             id: face.id.clone(),
+            wired: false,
         });
     }
     for column in &scene.columns {
@@ -285,6 +285,7 @@ fn nets(seen: &Visible, layers: &Layers, rows: &[i32], hops: Vec<Vec<Hop>>, scen
     for edge in &seen.edges {
         scene.nets[edge.net].wires.push(edge.wire);
         let tile = &mut scene.tiles[edge.to];
+        tile.wired = true;
         let at = Point::new(tile.rect.x, tile.rect.y + edge.y);
         scene.ends[edge.wire] = Some(End {
             net: edge.net,
@@ -296,6 +297,7 @@ fn nets(seen: &Visible, layers: &Layers, rows: &[i32], hops: Vec<Vec<Hop>>, scen
         }
         let source = seen.nets[edge.net];
         let tile = &mut scene.tiles[source.face];
+        tile.wired = true;
         let at = Point::new(tile.rect.right() - 1, tile.rect.y + source.y);
         for port in tile.ports.iter_mut().filter(|port| port.at == at) {
             port.wired = true;

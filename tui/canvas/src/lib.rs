@@ -11,6 +11,7 @@
 //! enters a tile; a net has one track in a gap and forks only within itself; two nets share a cell only where one
 //! crosses the other at a right angle. Everything is deterministic and nothing recurses.
 
+mod adapt;
 mod channel;
 mod label;
 mod layers;

@@ -17,7 +17,7 @@ pub enum Level {
 }
 
 /// Everything to be laid out.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
     /// How much is seen of nodes that do not say it themselves.
     pub level: Level,
@@ -32,7 +32,7 @@ pub struct Model {
 }
 
 /// A node.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// Name in the file: what the layout remembers it by.
     pub id: String,
@@ -80,7 +80,7 @@ pub struct Pin {
 }
 
 /// Nodes that belong together. Folded, they are one tile whose ports are the wires that cross its border.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// Name that no other group has.
     pub id: String,
@@ -95,7 +95,7 @@ pub struct Group {
 }
 
 /// A text beside the graph.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Note {
     /// Name that no other note has.
     pub id: String,

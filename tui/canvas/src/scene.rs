@@ -58,6 +58,8 @@ pub struct Tile {
     /// Its port rows, inputs first, each from top to bottom.
     pub ports: Vec<PortAt>,
     pub(crate) id: String,
+    /// Whether any wire was at it when it was laid out.
+    pub(crate) wired: bool,
 }
 
 /// All wires out of one port (of a whole tile below [`Level::Normal`]).
@@ -147,7 +149,8 @@ pub struct Scene {
     /// Open groups.
     pub frames: Vec<Frame>,
     pub(crate) columns: Vec<Column>,
-    pub(crate) of_node: Vec<usize>,
+    /// The tile that shows each node; none while a picture with it is still made.
+    pub(crate) of_node: Vec<Option<usize>>,
     pub(crate) of_group: Vec<Option<usize>>,
     /// By wire of the model; none for one that is not drawn.
     pub(crate) ends: Vec<Option<End>>,
@@ -158,7 +161,7 @@ pub struct Scene {
 impl Scene {
     /// The tile that shows a node: its own, or that of the folded group around it.
     pub fn tile_of_node(&self, node: usize) -> Option<&Tile> {
-        self.tiles.get(*self.of_node.get(node)?)
+        self.tiles.get((*self.of_node.get(node)?)?)
     }
 
     /// The tile of an item, if it has one: a node inside a folded group has none of its own.
@@ -172,6 +175,7 @@ impl Scene {
                 .of_node
                 .get(node)
                 .copied()
+                .flatten()
                 .filter(|at| self.tiles[*at].item == item),
             Item::Group(group) => self.of_group.get(group).copied().flatten(),
             Item::Note(_) => self.tiles.iter().rposition(|tile| tile.item == item),

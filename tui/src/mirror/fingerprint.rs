@@ -1,6 +1,7 @@
 //! What each node depends on, as a number: its own text and that of everything above it.
 
-use graph::{Document, Link};
+use graph::{Document, Link, Links, Node};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -41,9 +42,7 @@ pub fn fingerprints(document: &Document, known: &HashMap<String, u64>) -> Prints
     while let Some(at) = ready.pop() {
         let mut hasher = DefaultHasher::new();
         if let Some((_, node)) = nodes.get_index(at) {
-            let mut json = node.to_json();
-            json.remove("frozen");
-            serde_json::Value::Object(json).to_string().hash(&mut hasher);
+            hash(node, &mut hasher);
         }
         for source in &above[at] {
             found[*source].hash(&mut hasher);
@@ -78,6 +77,50 @@ pub fn fingerprints(document: &Document, known: &HashMap<String, u64>) -> Prints
     }
 }
 
+/// Takes in all that a node says.
+fn hash(node: &Node, hasher: &mut DefaultHasher) {
+    (&node.ty.name, node.ty.version, node.bypass).hash(hasher);
+    for (port, links) in &node.inputs {
+        (port, matches!(links, Links::List(_))).hash(hasher);
+        for link in links.iter() {
+            match link {
+                Link::To { node, port } => (1_u8, node, port).hash(hasher),
+                Link::Malformed(value) => values(value, hasher),
+            }
+        }
+    }
+    for (name, value) in node.params.iter().chain(&node.extra) {
+        name.hash(hasher);
+        values(value, hasher);
+    }
+    (node.inputs.len(), node.params.len()).hash(hasher);
+}
+
+/// Takes in a value with all that is inside, each part with its kind before it.
+fn values(value: &Value, hasher: &mut DefaultHasher) {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        std::mem::discriminant(value).hash(hasher);
+        match value {
+            Value::Null => {}
+            Value::Bool(value) => value.hash(hasher),
+            Value::Number(number) => number.hash(hasher),
+            Value::String(text) => text.hash(hasher),
+            Value::Array(list) => {
+                list.len().hash(hasher);
+                open.extend(list);
+            }
+            Value::Object(map) => {
+                map.len().hash(hasher);
+                for (key, value) in map {
+                    key.hash(hasher);
+                    open.push(value);
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +134,7 @@ mod tests {
         };
         let prints = |seed| fingerprints(&graph::parse(&text(seed)).0, &HashMap::new()).all;
         let (one, two) = (prints(1), prints(2));
+        assert_ne!(one["a"], two["a"]);
         assert_ne!(one["b"], two["b"]);
         assert_eq!(one["c"], two["c"]);
     }

@@ -7,6 +7,7 @@ use crate::history::{Change, History};
 use crate::scene::Drawing;
 use canvas::Level;
 use graph::{Document, EditError};
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 impl State {
@@ -21,6 +22,7 @@ impl State {
         self.marked.clear();
         self.inside = None;
         self.drawing = Drawing::default();
+        self.pending = None;
         self.level = Level::Normal;
         self.refresh();
         self.outbox.push(Effect::Journal(
@@ -48,38 +50,45 @@ impl State {
         merge: Option<&str>,
         with: impl FnOnce(&mut Document) -> Result<(), EditError>,
     ) -> bool {
-        let mut document = self.document.clone();
-        let done = with(&mut document).and_then(|()| self.join_group(&mut document));
+        let before = self.document.shared_text();
+        let known = self
+            .inside
+            .is_some()
+            .then(|| self.document.nodes().keys().cloned().collect());
+        let done = with(&mut self.document).and_then(|()| self.join_group(&known.unwrap_or_default()));
         if let Err(error) = done {
+            // A part of it may have been done.
+            if self.document.text() != &*before {
+                self.document = graph::parse(&before).0;
+            }
             self.bad(error.to_string());
             return false;
         }
-        self.replace(document, what.into(), node, merge);
+        self.changed(&before, what.into(), node, merge);
         true
     }
 
-    /// What is added while one looks into a group belongs to it.
-    fn join_group(&self, document: &mut Document) -> Result<(), EditError> {
+    /// What is added while one looks into a group belongs to it. `known` were there before.
+    fn join_group(&mut self, known: &HashSet<String>) -> Result<(), EditError> {
         let Some(inside) = &self.inside else {
             return Ok(());
         };
-        let is_new = |id: &&String| self.document.node(id).is_none();
-        let grouped = layout::read(document)
+        let grouped = layout::read(&self.document)
             .groups
             .into_values()
             .flat_map(|group| group.nodes);
-        let grouped: Vec<String> = grouped.collect();
-        let mut added: Vec<String> = document.nodes().keys().filter(is_new).cloned().collect();
-        added.retain(|id| !grouped.contains(id));
-        layout::change(document, |layout| {
+        let grouped: HashSet<String> = grouped.collect();
+        let is_new = |id: &&String| !known.contains(*id) && !grouped.contains(*id);
+        let added: Vec<String> = self.document.nodes().keys().filter(is_new).cloned().collect();
+        layout::change(&mut self.document, |layout| {
             if let Some(group) = layout.groups.get_mut(inside) {
                 group.nodes.extend(added);
             }
         })
     }
 
-    fn replace(&mut self, document: Document, what: String, node: Option<&str>, merge: Option<&str>) {
-        let Some((at, old, new)) = Change::between(self.document.text(), document.text()) else {
+    fn changed(&mut self, before: &str, what: String, node: Option<&str>, merge: Option<&str>) {
+        let Some((at, old, new)) = Change::between(before, self.document.text()) else {
             return;
         };
         let change = Change {
@@ -91,9 +100,8 @@ impl State {
             merge: merge.map(|kind| self.history.merge_word(kind)),
             node: node.map(str::to_owned),
         };
-        self.history.push(change.clone(), document.text());
+        self.history.push(change.clone(), self.document.text());
         self.outbox.push(Effect::Journal(self.sheet, Entry::Change(change)));
-        self.document = document;
         if self.autosave && self.file.is_some() {
             self.save_at = Some(self.now + 2000);
         }

@@ -24,7 +24,7 @@ pub struct Problem {
 }
 
 /// All that is wrong with a graph. Without a catalogue only its text is judged.
-pub(super) fn find(document: &Document, catalog: Option<&Catalog>) -> Vec<Problem> {
+pub(crate) fn find(document: &Document, catalog: Option<&Catalog>) -> Vec<Problem> {
     let found = match catalog {
         Some(catalog) => match graph::check(document, catalog) {
             Ok(checked) => checked.warnings,

@@ -115,7 +115,7 @@ impl State {
     pub(super) fn settle_cursor(&mut self) {
         let there = self
             .cursor_item()
-            .is_some_and(|item| self.drawing.scene.tile(item).is_some());
+            .is_some_and(|item| self.waits_for_picture() || self.drawing.scene.tile(item).is_some());
         if there {
             return;
         }

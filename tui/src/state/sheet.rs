@@ -60,6 +60,10 @@ impl Sheet {
 impl State {
     /// Puts the graph that is seen aside.
     pub(crate) fn put_aside(&mut self) -> Sheet {
+        if self.waits_for_picture() {
+            self.drawing.outdated();
+        }
+        self.pending = None;
         Sheet {
             number: self.sheet,
             file: self.file.take(),

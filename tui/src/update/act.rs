@@ -215,7 +215,7 @@ impl State {
             let Some((text, change)) = self.history.undo(self.document.text()) else {
                 break;
             };
-            self.document = graph::parse(&text).0;
+            self.document.reread(&text);
             self.outbox
                 .push(Effect::Journal(self.sheet, crate::effect::Entry::Undo));
             what = Some(change);
@@ -233,7 +233,7 @@ impl State {
             let Some((text, change)) = self.history.redo(self.document.text()) else {
                 break;
             };
-            self.document = graph::parse(&text).0;
+            self.document.reread(&text);
             self.outbox
                 .push(Effect::Journal(self.sheet, crate::effect::Entry::Redo));
             what = Some(change);

@@ -324,6 +324,7 @@ impl State {
 
     /// Applies the fix of a problem: the chosen one in the Problems tab, else the first of the chosen node.
     pub(super) fn fix(&mut self) {
+        self.judge_now();
         let in_tab = self.pane == Pane::Dock && self.tab == crate::regions::Tab::Problems;
         let node = self.node();
         let problem = if in_tab {

@@ -189,7 +189,7 @@ impl State {
         self.view.clamp(self.drawing.scene.bounds);
     }
 
-    /// With the button down: the view follows when nothing was taken.
+    /// With the button down: what was taken follows the pointer, the view when nothing was.
     fn dragged(&mut self, at: (u16, u16)) {
         match &self.drag {
             Some(Hit::Pane(Pane::Canvas)) => {
@@ -207,6 +207,21 @@ impl State {
             Some(_) => self.drag_from = Some(at),
             None => {}
         }
+    }
+
+    /// What the pointer carries: where it is, and what is said of it.
+    pub fn carried(&self) -> Option<((u16, u16), String)> {
+        let at = self.drag_from?;
+        let text = match self.drag.as_ref()? {
+            Hit::Spot(Spot::Node(name) | Spot::Group(name)) => name.clone(),
+            Hit::Spot(Spot::Note(_)) => "note".to_owned(),
+            Hit::Port(node, side, port) => {
+                let ports = self.drawing.ports.get(self.drawing.index(node)?)?;
+                format!("{node}.{}", ports.side(*side).get(*port)?.name)
+            }
+            _ => return None,
+        };
+        self.on_canvas(at).map(|_| (at, text))
     }
 
     /// The button is let go: a node moves there, a port is joined.

@@ -46,6 +46,7 @@ impl State {
             return self.say("nothing to run: a adds a node");
         }
         // The worker would refuse the whole graph.
+        self.judge_now();
         if let Some(problem) = self.problems.iter().find(|problem| problem.error).cloned() {
             let help = problem
                 .help
@@ -166,6 +167,7 @@ impl State {
 
     /// A change was made a moment ago: what goes on is stopped, and the graph runs as it is now.
     pub(super) fn run_watched(&mut self) {
+        self.judge_now();
         if !self.watch || self.problems.iter().any(|problem| problem.error) || self.document.nodes().is_empty() {
             return;
         }

@@ -131,6 +131,7 @@ impl State {
         let first = !self.knows_types;
         self.catalog = catalog;
         self.knows_types = true;
+        self.drawing.outdated();
         self.refresh();
         if first {
             // Boxes have their ports only now.

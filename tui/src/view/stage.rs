@@ -55,7 +55,12 @@ pub(super) fn draw(state: &State, area: Rect, buf: &mut Buffer, hits: &mut HitMa
         return;
     }
     if state.drawing.scene.tiles.is_empty() {
-        let lines = wrap(EMPTY, usize::from(inner.width));
+        let words = if count == 0 {
+            EMPTY
+        } else {
+            "The graph is being laid out."
+        };
+        let lines = wrap(words, usize::from(inner.width));
         let place = middle(inner, 54, lines.len() as u16);
         for (line, y) in lines.iter().zip(place.y..place.bottom()) {
             put(buf, place.x, y, place.width, line, theme.style(Role::Dim));
@@ -86,6 +91,10 @@ pub(super) fn draw(state: &State, area: Rect, buf: &mut Buffer, hits: &mut HitMa
         look: &look,
     };
     canvas::draw(&picture, inner, buf);
+    if let Some(((x, y), text)) = state.carried() {
+        let room = inner.right().saturating_sub(x + 1);
+        put(buf, x + 1, y, room, &format!(" {text} "), theme.style(Role::Label));
+    }
     if let Some((place, map)) = super::minimap::place(&picture, inner) {
         for y in place.y..place.bottom() {
             for x in place.x..place.right() {

@@ -54,8 +54,9 @@ pub(super) fn draw(state: &State, area: Rect, buf: &mut Buffer) {
     }
     if state.counters.shown {
         let text = format!(
-            " {} frames  {} events  {} nodes ",
+            " {} frames  {} batches  {} events  {} nodes ",
             state.counters.frames,
+            state.counters.batches,
             state.counters.events,
             state.document.nodes().len()
         );

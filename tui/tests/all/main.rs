@@ -5,6 +5,8 @@ mod building;
 mod groups;
 mod keeping;
 mod keys;
+mod large;
+mod panics;
 mod random;
 mod screens;
 mod support;

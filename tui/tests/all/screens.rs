@@ -2,7 +2,8 @@
 
 use crate::support::Editor;
 use protocol::{Event as Run, Level, Summary};
-use ratatui::style::Color;
+use ratatui::style::{Color, Modifier};
+use std::fmt::Write;
 use tui::glyph::Glyphs;
 use tui::theme::Depth;
 
@@ -193,20 +194,57 @@ fn running(editor: &mut Editor) {
     editor.wait(9000);
 }
 
-/// Scenes without a graph: where nodes stand is for the tests of `canvas` to say.
-fn without_graph() -> impl Iterator<Item = &'static Scene> {
-    SCENES.iter().filter(|(name, _)| ["empty", "tour"].contains(name))
+/// Of each screen one file: at both sizes, in ASCII without colours, and the styles that sixteen colours leave.
+#[test]
+fn every_screen_is_as_it_was() {
+    for (name, scene) in SCENES {
+        let mut all = String::new();
+        for (width, height, depth, glyphs, what) in [
+            (120, 36, Depth::True, Glyphs::Unicode, "120x36"),
+            (80, 24, Depth::True, Glyphs::Unicode, "80x24"),
+            (80, 24, Depth::Mono, Glyphs::Ascii, "80x24, ASCII"),
+        ] {
+            let mut editor = Editor::plain(width, height, depth, glyphs);
+            scene(&mut editor);
+            let _ = write!(all, "=== {what}\n{}\n", editor.screen());
+        }
+        for (depth, what) in [
+            (Depth::Sixteen, "styles in sixteen colours"),
+            (Depth::Mono, "styles without colours"),
+        ] {
+            let mut editor = Editor::plain(80, 24, depth, Glyphs::Unicode);
+            scene(&mut editor);
+            let _ = write!(all, "=== 80x24, {what}\n{}\n", styles(&mut editor));
+        }
+        insta::assert_snapshot!(*name, all);
+    }
 }
 
-#[test]
-fn empty_screens_in_unicode() {
-    for (name, scene) in without_graph() {
-        for (width, height) in [(120, 36), (80, 24)] {
-            let mut editor = Editor::new(width, height);
-            scene(&mut editor);
-            insta::assert_snapshot!(format!("{name}_{width}"), editor.screen());
+/// The styles of a screen: a letter for each, in the order in which they come, and what they are.
+fn styles(editor: &mut Editor) -> String {
+    let terminal = editor.terminal();
+    let buffer = terminal.backend().buffer();
+    let mut known: Vec<(Color, Color, Modifier)> = vec![(Color::Reset, Color::Reset, Modifier::empty())];
+    let mut plane = String::new();
+    for row in buffer.content().chunks(usize::from(buffer.area.width)) {
+        let mut line = String::new();
+        for cell in row {
+            let ink = if cell.symbol() == " " { Color::Reset } else { cell.fg };
+            let style = (ink, cell.bg, cell.modifier);
+            let at = known.iter().position(|other| *other == style).unwrap_or(known.len());
+            if at == known.len() {
+                known.push(style);
+            }
+            let letters = b".abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+            line.push(char::from(letters[at]));
         }
+        let _ = writeln!(plane, "{}", line.trim_end_matches('.'));
     }
+    for (at, (fg, bg, modifier)) in known.iter().enumerate().skip(1) {
+        let letter = char::from(b"?abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[at]);
+        let _ = writeln!(plane, "{letter}: {fg:?} on {bg:?} {modifier:?}");
+    }
+    plane
 }
 
 /// What is said in letters only: nothing else may be on the screen, and no colour.
@@ -221,9 +259,6 @@ fn every_screen_in_ascii_without_colours() {
         let terminal = editor.terminal();
         for cell in terminal.backend().buffer().content() {
             assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset), "{name}: {cell:?}");
-        }
-        if without_graph().any(|(other, _)| other == name) {
-            insta::assert_snapshot!(format!("{name}_ascii"), screen);
         }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Editor {
     pub(crate) asked: Vec<Request>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) keys: usize,
+    pub(crate) surveys_at_once: bool,
     now: u64,
 }
 
@@ -63,6 +64,7 @@ impl Editor {
             asked: Vec::new(),
             effects: Vec::new(),
             keys: 0,
+            surveys_at_once: true,
             now: START,
         };
         editor.sort();
@@ -113,6 +115,8 @@ impl Editor {
     fn keep(&mut self, effect: Effect) {
         match effect {
             Effect::Ask(request) => self.asked.push(request),
+            // What another thread would do; its answer comes at once.
+            Effect::Survey(survey) if self.surveys_at_once => self.event(Event::Surveyed(Box::new(survey.run()))),
             other => self.effects.push(other),
         }
     }

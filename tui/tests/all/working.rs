@@ -423,16 +423,42 @@ fn progress_alone_waits_for_its_turn() {
         note: String::new(),
     });
     assert_eq!(editor.state.dirty, tui::state::Dirty::Progress);
+    // It is seen whole, and something else is chosen.
+    editor.press("0 z f 0");
+    go(&mut editor, "dogs");
+    editor.wait(9000);
     let before = editor.terminal().backend().buffer().clone();
-    editor.run_event(Run::Progress {
-        node: "dog".to_owned(),
-        done: 2,
-        total: 2,
-        note: String::new(),
-    });
+    for done in [2, 3] {
+        editor.run_event(Run::Progress {
+            node: "dog".to_owned(),
+            done,
+            total: 250,
+            note: "loss 0.1".to_owned(),
+        });
+    }
     let after = editor.terminal().backend().buffer().clone();
-    let changed = before.diff(&after).len();
-    assert!(changed < 120, "{changed} cells for one step");
+    let dog = editor.state.drawing.index("dog").unwrap();
+    let rect = editor.state.drawing.scene.tile_of_node(dog).unwrap().rect;
+    let canvas = tui::regions::inside(editor.state.regions().canvas);
+    let origin = editor.state.view.origin;
+    let foot = i32::from(canvas.y) + rect.bottom() - 1 - origin.y;
+    let left = i32::from(canvas.x) + rect.x - origin.x;
+    let changed = before.diff(&after);
+    assert!(
+        (canvas.y..canvas.bottom()).contains(&(foot as u16)),
+        "the node that runs is in view"
+    );
+    assert!(!changed.is_empty());
+    for (x, y, cell) in changed {
+        let in_foot = i32::from(y) == foot && (left..left + rect.w).contains(&i32::from(x));
+        let in_lines = y == 0 || y == after.area.height - 1;
+        assert!(
+            in_foot || in_lines,
+            "{:?} at {x}, {y} changed for a tick\n{}",
+            cell.symbol(),
+            editor.screen()
+        );
+    }
 }
 
 #[test]

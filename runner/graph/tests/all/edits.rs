@@ -2,6 +2,7 @@
 
 use crate::support::{EXAMPLE, catalog, file};
 use graph::{Document, Link, Links, Node, check, parse};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn open(text: &str) -> Document {
@@ -253,4 +254,33 @@ fn values_from_the_command_line() {
         Value::Object(foreign.node("a").unwrap().params.clone()),
         json!({ "x": [1], "y": "[1" })
     );
+}
+
+proptest! {
+    /// What is taken over from an earlier reading is what reading it again would give.
+    #[test]
+    fn another_text_is_read_as_if_for_the_first_time(
+        before in prop::collection::vec((0..6_usize, 0..5_usize), 0..7),
+        after in prop::collection::vec((0..6_usize, 0..5_usize), 0..7),
+    ) {
+        let bodies = [
+            r#"{ "type": "a/b" }"#,
+            r#"{ "type": "a/b", "params": { "x": 1 } }"#,
+            r#"{ "type": "c/d", "inputs": { "in": ["a.out", "b.out"] } }"#,
+            r#"{ "type": "c/d", "strange": 1 }"#,
+            r#"{ "type": 5 }"#,
+        ];
+        let text = |nodes: &[(usize, usize)]| {
+            let nodes: Vec<String> = nodes.iter().map(|(id, body)| format!("\"n{id}\": {}", bodies[*body])).collect();
+            format!("{{ \"paragraph\": 1, \"nodes\": {{ {} }} }}", nodes.join(", "))
+        };
+        let mut document = open(&text(&before));
+        document.reread(&text(&after));
+        let fresh = open(&text(&after));
+        prop_assert_eq!(document.nodes(), fresh.nodes());
+        prop_assert_eq!(document.text(), fresh.text());
+        prop_assert_eq!(document.diagnostics(), fresh.diagnostics());
+        let keys = |document: &Document| document.nodes().keys().cloned().collect::<Vec<_>>();
+        prop_assert_eq!(keys(&document), keys(&fresh));
+    }
 }

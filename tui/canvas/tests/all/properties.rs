@@ -40,6 +40,46 @@ proptest! {
     }
 
     #[test]
+    fn a_picture_adapted_to_another_graph_is_whole_and_leads_to_the_same(before in any_model(16), after in any_model(16), turned in any::<bool>()) {
+        let mut after = after;
+        if turned {
+            for (at, node) in after.nodes.iter_mut().rev().enumerate() {
+                node.id = format!("n{at}");
+            }
+        }
+        let first = layout(&before, None);
+        let adapted = first.clone().adapted(&before, &after);
+        for (at, tile) in adapted.tiles.iter().enumerate() {
+            match tile.item {
+                canvas::Item::Node(node) => {
+                    prop_assert!(node < after.nodes.len());
+                    prop_assert_eq!(adapted.tile_of_node(node).map(|own| own.rect), Some(tile.rect));
+                }
+                canvas::Item::Group(group) => prop_assert!(group < after.groups.len()),
+                canvas::Item::Note(note) => prop_assert!(note < after.notes.len()),
+            }
+            for port in &tile.ports {
+                let node = &after.nodes[port.port.node];
+                let names = if port.side == canvas::Side::Input { &node.inputs } else { &node.outputs };
+                prop_assert!(port.name.ends_with(&names[port.port.port]));
+            }
+            let same = |old: &&canvas::Tile| old.rect == tile.rect;
+            prop_assert!(first.tiles.iter().any(|old| same(&old)), "tile {at} moved");
+        }
+        prop_assert!(adapted.nets.iter().flat_map(|net| &net.wires).all(|wire| *wire < after.wires.len()));
+        for wire in 0..after.wires.len() {
+            if let Some(path) = adapted.path(wire) {
+                let last = path[path.len() - 1];
+                let target = adapted.tile_of_node(after.wires[wire].to.node).unwrap();
+                prop_assert!(target.rect.contains(Point::new(last.x + 1, last.y)));
+            }
+        }
+        adapted.wires(adapted.bounds);
+        prop_assert_eq!(layout(&after, Some(&adapted)), layout(&after, Some(&first)));
+        prop_assert_eq!(first.clone().adapted(&before, &before).tiles, first.tiles);
+    }
+
+    #[test]
     fn every_cell_answers(model in any_model(12), x in -20..200_i32, y in -20..80_i32) {
         let scene = layout(&model, None);
         for tile in &scene.tiles {
