@@ -191,7 +191,6 @@ fn dragging_over_the_map_moves_the_view() {
 #[test]
 fn nodes_and_wires_are_dragged() {
     let mut editor = editor();
-    editor.press("z f");
     let (x, y) = place(&mut editor, "dogs load/images");
     let (_, target) = place(&mut editor, "base load/model");
     mouse(&mut editor, MouseEventKind::Down(MouseButton::Left), x, y);
