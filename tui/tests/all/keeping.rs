@@ -192,10 +192,10 @@ fn dragging_over_the_map_moves_the_view() {
 fn nodes_and_wires_are_dragged() {
     let mut editor = editor();
     let (x, y) = place(&mut editor, "dogs load/images");
-    let (_, target) = place(&mut editor, "base load/model");
+    let target = y - 4;
     mouse(&mut editor, MouseEventKind::Down(MouseButton::Left), x, y);
-    mouse(&mut editor, MouseEventKind::Drag(MouseButton::Left), x, target - 1);
-    mouse(&mut editor, MouseEventKind::Up(MouseButton::Left), x, target - 1);
+    mouse(&mut editor, MouseEventKind::Drag(MouseButton::Left), x, target);
+    mouse(&mut editor, MouseEventKind::Up(MouseButton::Left), x, target);
     assert!(
         editor.state.drawing.layout.pins.contains_key("dogs"),
         "{}",
@@ -215,7 +215,7 @@ fn nodes_and_wires_are_dragged() {
     }
     editor.press("0");
     let (from, from_y) = place(&mut editor, "text △");
-    let (to, to_y) = place(&mut editor, "△ text ");
+    let (to, to_y) = place(&mut editor, "△ text   c");
     mouse(&mut editor, MouseEventKind::Down(MouseButton::Left), from + 5, from_y);
     mouse(&mut editor, MouseEventKind::Drag(MouseButton::Left), to + 1, to_y);
     mouse(&mut editor, MouseEventKind::Up(MouseButton::Left), to, to_y);
