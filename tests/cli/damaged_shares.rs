@@ -34,10 +34,14 @@ fn cut(bytes: &[u8], cuts: &[(Index, usize, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
+/// Long enough to be hit.
+const CONTENT: &[u8] = &[b'c'; 3000];
+
 /// The head, the graph and one packed file.
 fn head() -> (String, String) {
-    let content = blake3::hash(b"12345").to_hex().to_string();
-    let file = json!({ "node": "a", "param": "path", "path": "x", "blake3": content, "size": 5, "packed": true });
+    let content = blake3::hash(CONTENT).to_hex().to_string();
+    let file =
+        json!({ "node": "a", "param": "path", "path": "x", "blake3": content, "size": CONTENT.len(), "packed": true });
     let lock = json!({ "paragraph_lock": 1, "para": "0.1.0", "files": [file], "packs": [] });
     let head = json!({ "paragraph_bundle": 1, "graph": "g.json", "lock": lock });
     (head.to_string(), format!("files/{content}"))
@@ -50,7 +54,7 @@ fn entries<'a>(head: &'a str, name: &'a str) -> [(&'a str, EntryType, &'a [u8]);
     [
         ("bundle.json", regular, head.as_bytes()),
         ("graph.json", regular, GRAPH.as_bytes()),
-        (name, regular, b"12345"),
+        (name, regular, CONTENT),
     ]
 }
 

@@ -143,6 +143,37 @@ fn an_archive_with_its_files_needs_nothing_else() {
     workspace.run("g/g.json", &["--target", "dogs"]).exits(0);
 }
 
+/// One picture of a folder, and the folder, in an order in which the one is in the way of the other.
+#[test]
+fn what_lies_in_what_is_packed_too() {
+    let workspace = Workspace::new();
+    copy(
+        &project::root().join("graphs/assets/subjects/dog"),
+        &workspace.path("a/pictures"),
+    );
+    for (first, second) in [("pictures/0.png", "pictures"), ("pictures", "pictures/0.png")] {
+        let _ = fs::remove_dir_all(workspace.path("b"));
+        workspace.graph(
+            "../a/g.json",
+            &format!(
+                r#""one": {{ "type": "load/images", "params": {{ "path": "{first}" }} }},
+                "other": {{ "type": "load/images", "params": {{ "path": "{second}" }} }}"#
+            ),
+        );
+        let pack = ["pack", "../a/g.json", "--out", "../b/g.para.tar.gz", "--files"];
+        fs::create_dir(workspace.path("b")).unwrap();
+        workspace.para(&pack).exits(0);
+        fs::rename(workspace.path("a/pictures"), workspace.path("away")).unwrap();
+        let open = ["open", "../b/g.para.tar.gz", "--into", "../b/g", "--store", "../other"];
+        workspace.para(&open).exits(0);
+        let ran = workspace
+            .run("../b/g/g.json", &["--fresh", "--store", "../other"])
+            .exits(0);
+        assert_eq!(ran.started(), ["one", "other"], "{first}");
+        fs::rename(workspace.path("away"), workspace.path("a/pictures")).unwrap();
+    }
+}
+
 #[test]
 fn a_doctor_names_node_types_that_are_not_here() {
     let workspace = Workspace::new();

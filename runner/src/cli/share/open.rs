@@ -157,7 +157,10 @@ fn place(unpacked: &Unpacked, file: &LockedFile, draft: &Path) -> Result<String>
         |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_))) && !file.path.is_empty();
     let plain = Path::new(&file.path);
     let reserved = plain.starts_with(&unpacked.head.graph) || plain.components().next().is_none();
-    let path = if inside(plain) && !reserved && !file.path.contains('\\') {
+    // A file that lies in a folder which was packed too is there already; anything else there has another content.
+    let there = draft.join(plain);
+    let taken = there.exists() && Contents::default().of(&there).ok().as_ref() != Some(&file.blake3);
+    let path = if inside(plain) && !reserved && !taken && !file.path.contains('\\') {
         file.path.clone()
     } else {
         let name = plain
