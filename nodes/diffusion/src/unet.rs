@@ -8,7 +8,8 @@ mod embedding;
 pub(crate) mod resnet;
 mod segments;
 
-pub use crate::layer::Module;
+pub use crate::kernels::packed::Packed;
+use crate::layer::Module;
 pub(crate) use account::Ledger;
 pub use config::{PerBlock, UnetConfig};
 pub(crate) use segments::{Pass, SOURCES};
@@ -164,6 +165,15 @@ impl Unet {
         match self.dtype() {
             DType::BF16 if self.device().is_cpu() => DType::F32,
             dtype => dtype,
+        }
+    }
+
+    /// Bytes of the weights that are kept a second time, as the CPU kernels like them: made as they are used, they stay
+    /// with the model.
+    pub fn panel_bytes(&self) -> usize {
+        match self.working_dtype() == DType::F32 && self.device().is_cpu() {
+            true => self.modules.iter().map(|module| Packed::bytes(&module.shape)).sum(),
+            false => 0,
         }
     }
 
