@@ -288,9 +288,9 @@ impl<'a> Run<'a> {
             if self.standing[index] != Standing::Waiting || self.stopping() {
                 continue;
             }
-            let key = self
-                .steps
-                .key(index, |node, output| self.contents[node].get(output).cloned());
+            let key = self.steps.key(index, |node, output| {
+                self.contents[node].get(output).map(String::as_str)
+            });
             let key = key.ok_or_else(|| bug("a node was looked up before its inputs were known"))?;
             let state = self.steps.look_up(index, &key);
             self.keys[index] = Some(key.clone());
