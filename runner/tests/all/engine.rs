@@ -281,6 +281,31 @@ fn missing_files_are_named_together() {
 }
 
 #[test]
+fn chains_and_fans_of_100_000_steps_do_not_recurse() {
+    const NODES: usize = 100_000;
+    // No two of them do the same work, and all give the same text.
+    let graph = |from: fn(usize) -> usize| {
+        let mut nodes = r#""n0": { "type": "t/text", "params": { "value": "x" } }"#.to_owned();
+        for i in 1..NODES {
+            nodes.push_str(&format!(
+                ",\n\"n{i}\":{{\"type\":\"t/join\",\"inputs\":{{\"parts\":\"n{}.out\"}},\"params\":{{\"with\":\"{i}\"}}}}",
+                from(i)
+            ));
+        }
+        nodes
+    };
+    for from in [|i| i - 1, |_| 0] as [fn(usize) -> usize; 2] {
+        let (bench, nodes) = (Bench::new(), graph(from));
+        let work = || [bench.run(&nodes), bench.run(&nodes)].map(|ran| (ran.summary.executed, ran.summary.cached));
+        let ran = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(256 << 10);
+            thread.spawn_scoped(scope, work).unwrap().join().unwrap()
+        });
+        assert_eq!(ran, [(NODES, 0), (0, NODES)]);
+    }
+}
+
+#[test]
 fn deep_graphs_do_not_recurse() {
     let bench = Bench::new();
     let mut nodes = r#""n0": { "type": "t/load", "params": { "name": "m" } }"#.to_owned();
