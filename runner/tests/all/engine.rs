@@ -1,6 +1,7 @@
 //! What executes, what does not, and what happens when things go wrong.
 
 use crate::bench::{Bench, TRIP};
+use protocol::Event;
 use runner::plan::Forecast;
 use runner::resolve::Steps;
 use std::fs;
@@ -258,6 +259,30 @@ fn fresh_and_targets() {
     bench.run(TRIP);
     assert_eq!(bench.run_with(TRIP, &["trip"], true, None).started(), ["goal", "trip"]);
     assert_eq!(bench.run_with(TRIP, &["goal"], false, None).summary.cached, 1);
+}
+
+#[test]
+fn events_come_in_the_order_of_what_they_tell() {
+    let bench = Bench::new();
+    for again in [false, true] {
+        let events = bench.run(TRIP).events;
+        let at = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted).unwrap();
+        let begun = |id: &str| at(&|event| matches!(event, Event::Started { node, .. } if node == id));
+        let ended = |id: &str| {
+            at(&|event| match event {
+                Event::Done { node, .. } | Event::Cached { node, .. } | Event::Loaded { node, .. } => node == id,
+                _ => false,
+            })
+        };
+        assert!(matches!(events[0], Event::RunStarted { nodes: 5 }));
+        assert!(matches!(events[events.len() - 1], Event::RunFinished { .. }));
+        for (above, below) in [("car", "fast"), ("fast", "trip"), ("goal", "trip"), ("trip", "note")] {
+            assert!(ended(above) < ended(below), "{events:?}");
+            if !again && below != "fast" {
+                assert!(ended(above) < begun(below) && begun(below) < ended(below), "{events:?}");
+            }
+        }
+    }
 }
 
 #[test]
