@@ -8,13 +8,13 @@ mod embedding;
 pub(crate) mod resnet;
 mod segments;
 
-pub use crate::kernels::packed::Packed;
-use crate::layer::Module;
+pub use crate::layer::Module;
 pub(crate) use account::Ledger;
 pub use config::{PerBlock, UnetConfig};
 pub(crate) use segments::{Pass, SOURCES};
 
 use crate::kernels::in_pool;
+use crate::kernels::packed::Packed;
 use crate::layer::{GroupNorm, Hooks, Layer};
 use crate::parts::{Parts, replaced};
 use blocks::{Mid, Stage};
