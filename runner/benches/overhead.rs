@@ -31,8 +31,11 @@ impl Sink for Nobody {
     fn event(&self, _: Event) {}
 }
 
+/// Which node the node at a place takes from.
+type From = fn(usize) -> usize;
+
 /// Nodes `n0`, `n1`, …, no two of which do the same work; each takes from the node that `from` says.
-fn graph(nodes: usize, from: fn(usize) -> usize) -> String {
+fn graph(nodes: usize, from: From) -> String {
     let mut text = String::from("{\"paragraph\":1,\"nodes\":{\"n0\":{\"type\":\"bench/pass\",\"params\":{\"add\":0}}");
     for at in 1..nodes {
         let from = from(at);
@@ -67,7 +70,7 @@ fn run(text: &str, folder: &Path) -> usize {
 fn bench(c: &mut Criterion) {
     // As `para` does.
     sdk::process::prepare();
-    let shapes: [(&str, fn(usize) -> usize); 2] = [("chain", |at| at - 1), ("fan-out", |_| 0)];
+    let shapes: [(&str, From); 2] = [("chain", |at| at - 1), ("fan-out", |_| 0)];
     for (shape, from) in shapes {
         let mut group = c.benchmark_group(shape);
         group.sample_size(10);

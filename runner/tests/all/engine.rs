@@ -307,9 +307,10 @@ fn missing_files_are_named_together() {
 
 #[test]
 fn chains_and_fans_of_100_000_steps_do_not_recurse() {
+    type From = fn(usize) -> usize;
     const NODES: usize = 100_000;
     // No two of them do the same work, and all give the same text.
-    let graph = |from: fn(usize) -> usize| {
+    let graph = |from: From| {
         let mut nodes = r#""n0": { "type": "t/text", "params": { "value": "x" } }"#.to_owned();
         for i in 1..NODES {
             nodes.push_str(&format!(
@@ -319,7 +320,7 @@ fn chains_and_fans_of_100_000_steps_do_not_recurse() {
         }
         nodes
     };
-    for from in [|i| i - 1, |_| 0] as [fn(usize) -> usize; 2] {
+    for from in [|i| i - 1, |_| 0] as [From; 2] {
         let (bench, nodes) = (Bench::new(), graph(from));
         let work = || [bench.run(&nodes), bench.run(&nodes)].map(|ran| (ran.summary.executed, ran.summary.cached));
         let ran = std::thread::scope(|scope| {
