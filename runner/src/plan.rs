@@ -46,7 +46,9 @@ pub fn plan(steps: &Steps<'_>) -> Vec<Line> {
     // Of a node whose content is not known yet: the node that will decide it.
     let mut decided_by: Vec<usize> = (0..count).collect();
     for &index in checked.order.iter().filter(|&&index| steps.wanted[index]) {
-        let key = steps.key(index, |node, output| contents[node].as_ref()?.get(output).cloned());
+        let key = steps.key(index, |node, output| {
+            contents[node].as_ref()?.get(output).map(String::as_str)
+        });
         let lazy = steps.kind(index) == NodeKind::Lazy;
         if let Some(frozen) = &checked.nodes[index].frozen {
             forecasts[index] = Some(match steps.frozen(index, frozen) {

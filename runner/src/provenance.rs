@@ -10,14 +10,14 @@ use std::sync::Arc;
 /// The graph that runs, for the files it writes.
 pub struct Provenance {
     text: Arc<str>,
-    folder: PathBuf,
+    folder: Arc<Path>,
 }
 
 /// What one node may write into its files.
 #[derive(Clone)]
 pub struct Made {
     graph: Arc<str>,
-    folder: PathBuf,
+    folder: Arc<Path>,
     lock: Option<Arc<Lock>>,
 }
 
@@ -26,7 +26,7 @@ impl Provenance {
     pub fn new(text: &str, folder: &Path) -> Self {
         Self {
             text: text.into(),
-            folder: folder.to_owned(),
+            folder: folder.into(),
         }
     }
 

@@ -169,29 +169,24 @@ impl<'a> Steps<'a> {
     }
 
     /// The key of node `index`, once the content keys of all values linked to it are known.
-    pub fn key(&self, index: usize, content: impl Fn(usize, usize) -> Option<String>) -> Option<String> {
+    pub fn key<'c>(&self, index: usize, content: impl Fn(usize, usize) -> Option<&'c str>) -> Option<String> {
         self.key_with(index, &self.step(index)?.params, content)
     }
 
     /// The key that node `index` would have with other parameters.
-    pub fn key_with(
+    pub fn key_with<'c>(
         &self,
         index: usize,
         params: &Map<String, Json>,
-        content: impl Fn(usize, usize) -> Option<String>,
+        content: impl Fn(usize, usize) -> Option<&'c str>,
     ) -> Option<String> {
         let step = self.step(index)?;
         let node = &self.checked.nodes[index];
-        let mut owned: Vec<(&str, Vec<String>)> = Vec::with_capacity(node.inputs.len());
+        let mut inputs: Vec<(&str, Vec<&str>)> = Vec::with_capacity(node.inputs.len());
         for input in &node.inputs {
-            let contents: Option<Vec<String>> =
-                input.links.iter().map(|link| content(link.node, link.output)).collect();
-            owned.push((&input.port, contents?));
+            let contents: Option<Vec<&str>> = input.links.iter().map(|link| content(link.node, link.output)).collect();
+            inputs.push((&input.port, contents?));
         }
-        let inputs: Vec<(&str, Vec<&str>)> = owned
-            .iter()
-            .map(|(port, contents)| (*port, contents.iter().map(String::as_str).collect()))
-            .collect();
         let build = &step.implementation.plugin.build;
         Some(key::step(&node.ty, build, params, &step.contents, &inputs))
     }

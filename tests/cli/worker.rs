@@ -157,6 +157,45 @@ fn a_training_is_sampled_backed_up_stopped_and_kept() {
     );
 }
 
+#[test]
+fn a_killed_worker_leaves_a_training_that_the_next_one_ends_with_the_same_bytes() {
+    const STEPS: u64 = 24;
+    let reference = Workspace::new();
+    training(&reference, STEPS);
+    reference.run("g.json", &[]).exits(0);
+    let expected = std::fs::read(reference.out("dog.safetensors")).unwrap();
+
+    let workspace = Workspace::new();
+    training(&workspace, STEPS);
+    let often = ["dog.checkpoint_every=4".to_owned()];
+    for step in [6, 15] {
+        let mut worker = Worker::new(&workspace);
+        let id = worker.run(&workspace, "g.json", &often);
+        worker.until(
+            id,
+            |reply| matches!(reply, Reply::Event(Event::Progress { node, done, .. }) if node == "dog" && *done >= step),
+        );
+        // SIGKILL: nothing of the worker runs any more.
+        worker.child.kill().unwrap();
+        worker.child.wait().unwrap();
+        assert!(!workspace.out("dog.safetensors").exists());
+    }
+    let mut worker = Worker::new(&workspace);
+    let id = worker.run(&workspace, "g.json", &often);
+    let (summary, replies) = worker.ran(id);
+    assert_eq!((summary.failed, summary.cancelled), (0, false), "{replies:#?}");
+    let first = replies.iter().find_map(|reply| match reply {
+        Reply::Event(Event::Progress { node, done, .. }) if node == "dog" => Some(*done),
+        _ => None,
+    });
+    assert!((12..STEPS).contains(&first.unwrap()), "it goes on at step {first:?}");
+    assert!(
+        std::fs::read(workspace.out("dog.safetensors")).unwrap() == expected,
+        "the adapter differs from that of an uninterrupted training"
+    );
+    worker.end();
+}
+
 /// Runs with other seeds one after another in one worker; memory may grow by less than 5 % after the first tenth.
 fn memory_stays_flat(runs: u64) {
     let workspace = Workspace::new();

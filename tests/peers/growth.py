@@ -1,7 +1,7 @@
 """Prints how time and memory grow with the work, as tables in Markdown.
 
     cargo build --release --workspace --examples
-    python3 tests/peers/growth.py [batch resolution rank rank-sd15 adapters engine start]
+    python3 tests/peers/growth.py [batch resolution rank rank-sd15 adapters start budget]
 
 Needs Python's standard library alone.
 """
@@ -95,51 +95,64 @@ def once(command, env, count):
     return 1000 * statistics.median(processes.whole(command, env)["seconds"][0] for _ in range(count))
 
 
-def chain(folder, length):
-    """A graph of so many nodes in a row, each with a size of its own, so that none is like another."""
-    picture = ROOT / "graphs/assets/subjects/dog/0.png"
-    nodes = {"n0": {"type": "load/images", "params": {"path": str(picture)}}}
-    for index in range(1, length):
-        nodes[f"n{index}"] = {
-            "type": "image/resize", "inputs": {"images": f"n{index - 1}.images"},
-            "params": {"width": 1 + index // 1000, "height": 1 + index % 1000},
-        }
-    path = pathlib.Path(folder, f"chain{length}.json")
-    path.write_text(json.dumps({"paragraph": 1, "nodes": nodes}))
-    return path
-
-
-def engine(env):
-    """What the engine costs for each node of a chain of image/resize, in microseconds: the slope between two lengths."""
-    rows = []
+def start(env):
+    """Start-up: whole processes, medians of 20. Nothing executes in those with all stored."""
+    hello, subjects = ROOT / "graphs/hello.json", ROOT / "graphs/multi_subject.json"
     with tempfile.TemporaryDirectory() as folder:
         store = ["--store", f"{folder}/store"]
-        for name, words, short, long, count in [
-            ("check", ["check"], 1_000, 10_000, 5),
-            ("plan, nothing stored", ["plan", *store], 1_000, 10_000, 5),
-            ("run, nothing stored: execute and store", ["run", *store], 200, 2_000, 1),
-            ("run, all stored", ["run", *store], 200, 2_000, 5),
-        ]:
-            low, high = (once([PARA, *words, chain(folder, length)], env, count) for length in (short, long))
-            rows.append((name, f"{low:.1f}", f"{high:.1f}", short, long, f"{1000 * (high - low) / (long - short):.1f}"))
-    table(["command", "short ms", "long ms", "nodes", "nodes", "µs a node"], rows)
-
-
-def start(env):
-    """Start-up: whole processes, medians of 20."""
-    hello = ROOT / "graphs/hello.json"
-    with tempfile.TemporaryDirectory() as folder:
-        store = ["--store", f"{folder}/store", "--set", f"save.directory={folder}/out"]
-        subprocess.run([PARA, "run", hello, *store], env=env, check=True, capture_output=True)
+        graphs = {
+            hello: [*store, "--set", f"save.directory={folder}/out"],
+            subjects: [*store, *elsewhere(subjects, folder)],
+        }
+        for graph, words in graphs.items():
+            subprocess.run([PARA, "run", graph, *words], env=env, check=True, capture_output=True)
+            again = events([PARA, "run", graph, *words, "--events", "json"], env)
+            if any(event["event"] in ("started", "loaded") for event in again):
+                sys.exit(f"{graph}: something executes in a second run")
         commands = [
             ("para --version", ["--version"]), ("para nodes", ["nodes"]), ("para check hello.json", ["check", hello]),
-            ("para run hello.json, all stored", ["run", hello, *store]),
+            *((f"para run {graph.name}, all stored", ["run", graph, *words]) for graph, words in graphs.items()),
         ]
         rows = [(name, f"{once([PARA, *words], env, 20):.1f}") for name, words in commands]
     table(["command", "ms"], rows)
 
 
-PARTS = {part.__name__.replace("_", "-"): part for part in (batch, resolution, rank, rank_sd15, adapters, engine, start)}
+def elsewhere(graph, folder):
+    """Settings that make a graph's savers write into this folder."""
+    nodes = json.loads(graph.read_text())["nodes"].items()
+    savers = {"image/save": ("directory", "out"), "adapter/save": ("path", "out/adapter"), "table/save": ("path", "out/table")}
+    found = ((name, node, savers[node["type"]]) for name, node in nodes if node["type"] in savers)
+    for name, node, (param, default) in found:
+        place = pathlib.Path(node.get("params", {}).get(param, default)).name
+        yield from ("--set", f"{name}.{param}={folder}/out/{place}")
+
+
+def events(command, env):
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def budget(env):
+    """Two trainings and two drawings of multi_subject.json under --memory: the peak above that of a process that only
+    resizes pictures, and which nodes waited for room."""
+    graph = ROOT / "graphs/multi_subject.json"
+    short = [word for name in ("dog.steps=10", "teapot.steps=10", "draw.steps=4", "plain_draw.steps=4") for word in ("--set", name)]
+    rows, base = [], None
+    for budget in (None, "400MB", "300MB", "200MB", "150MB", "100MB"):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [PARA, "run", graph, "--store", f"{folder}/store", "--events", "json", *elsewhere(graph, folder)]
+            if base is None:
+                base = megabytes(processes.whole([*command, "--target", "dogs_small"], env))
+            command += [*short, *(["--memory", budget] if budget else [])]
+            with open(f"{folder}/events", "w+") as told:
+                peak = megabytes(processes.whole(command, env, told)) - base
+                told.seek(0)
+                waited = {e["node"] for e in map(json.loads, told) if e["event"] == "waiting" and "room" in e["why"]}
+        rows.append((budget or "default", f"{peak:.0f}", ", ".join(sorted(waited)) or "none"))
+    table(["--memory", "peak MB", "waited"], rows)
+
+
+PARTS = {part.__name__.replace("_", "-"): part for part in (batch, resolution, rank, rank_sd15, adapters, start, budget)}
 
 
 def main():

@@ -35,10 +35,10 @@ def report(command, env):
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-def whole(command, env):
+def whole(command, env, output=subprocess.DEVNULL):
     """A whole process: seconds from its start to its end, and its peak of memory."""
     start = time.perf_counter()
-    child = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     if status:
         sys.exit(f"{' '.join(map(str, command))}: wait status {status}")

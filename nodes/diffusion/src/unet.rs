@@ -14,6 +14,7 @@ pub use config::{PerBlock, UnetConfig};
 pub(crate) use segments::{Pass, SOURCES};
 
 use crate::kernels::in_pool;
+use crate::kernels::packed::Packed;
 use crate::layer::{GroupNorm, Hooks, Layer};
 use crate::parts::{Parts, replaced};
 use blocks::{Mid, Stage};
@@ -164,6 +165,15 @@ impl Unet {
         match self.dtype() {
             DType::BF16 if self.device().is_cpu() => DType::F32,
             dtype => dtype,
+        }
+    }
+
+    /// Bytes of the weights that are kept a second time, as the CPU kernels like them: made as they are used, they stay
+    /// with the model.
+    pub fn panel_bytes(&self) -> usize {
+        match self.working_dtype() == DType::F32 && self.device().is_cpu() {
+            true => self.modules.iter().map(|module| Packed::bytes(&module.shape)).sum(),
+            false => 0,
         }
     }
 

@@ -42,6 +42,12 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
             command.arg(argument);
         }
     }
+    let sizes = [("--memory", global.memory), ("--store-size", global.store_size)];
+    for (name, size) in sizes {
+        if let Some(size) = size {
+            command.arg(format!("--worker-argument={name}={size}"));
+        }
+    }
     command.args(&arguments.more).args(&arguments.graph);
     // This process becomes the editor; it comes back only if that fails.
     let error = command.exec();

@@ -31,8 +31,9 @@ impl Run<'_> {
 
     /// The key of a node whose inputs are known.
     pub(super) fn own_key(&self, index: usize) -> Option<String> {
-        self.steps
-            .key(index, |node, output| self.contents[node].get(output).cloned())
+        self.steps.key(index, |node, output| {
+            self.contents[node].get(output).map(String::as_str)
+        })
     }
 
     /// All that feeds a frozen node is known: is its result still the one it would give?

@@ -92,7 +92,7 @@ impl Run<'_> {
         let Some(step) = self.steps.step(index) else { return };
         let mut params = step.params.clone();
         params.insert(param, value);
-        let content = |node: usize, output: usize| self.contents[node].get(output).cloned();
+        let content = |node: usize, output: usize| self.contents[node].get(output).map(String::as_str);
         if let Some(key) = self.steps.key_with(index, &params, content) {
             // Losing it costs time only.
             let _ = self.steps.session.store.remember(&key, record, true);

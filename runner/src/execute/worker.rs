@@ -144,7 +144,9 @@ impl Task<'_> {
                 self.wait()
             })?),
         };
-        if let (Some(_), State::Hit(record)) = (&lock, self.steps.look_up(self.index, &self.key)) {
+        if lock.is_some()
+            && let State::Hit(record) = self.steps.look_up(self.index, &self.key)
+        {
             return Ok(Done {
                 values: None,
                 executed: false,

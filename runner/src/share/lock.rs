@@ -119,9 +119,8 @@ impl Lock {
     /// # Errors
     /// A lock that cannot be read.
     pub fn beside(graph: &Path, document: &Document) -> Result<Option<Self>> {
-        if let Some(lock) = document.top("made").and_then(|made| made.get("lock")) {
-            let read = Self::from_json(lock.clone());
-            return read
+        if let Some(lock) = Self::inside(document) {
+            return lock
                 .map(Some)
                 .map_err(|e| Failure::user(format!("the lock in {} is damaged: {e}", graph.display())));
         }
@@ -137,6 +136,26 @@ impl Lock {
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Failure::user(format!("cannot read {}: {e}", path.display()))),
+        }
+    }
+
+    /// The lock that a graph has in itself, as one from a picture does.
+    fn inside(document: &Document) -> Option<serde_json::Result<Self>> {
+        let lock = document.top("made")?.get("lock")?;
+        Some(Self::from_json(lock.clone()))
+    }
+
+    /// The lock of a graph that came as text: as [`beside`](Self::beside) the file that it is of, if it is of one.
+    ///
+    /// # Errors
+    /// A lock that cannot be read.
+    pub fn of_text(file: Option<&Path>, document: &Document) -> Result<Option<Self>> {
+        match (file, Self::inside(document)) {
+            (Some(file), _) => Self::beside(file, document),
+            (None, None) => Ok(None),
+            (None, Some(lock)) => lock
+                .map(Some)
+                .map_err(|e| Failure::user(format!("the lock in the graph is damaged: {e}"))),
         }
     }
 
@@ -189,7 +208,7 @@ impl Lock {
         }
         Err(Failure::user(wrong.join("\n")).help(
             "put the right file there (para doctor looks for it by content), or say that you mean this one: \
-             --set NODE.PARAMETER=PATH, or --unlocked for all",
+             --set NODE.PARAMETER=PATH, --unlocked for all (para run), or take the lock file away",
         ))
     }
 }

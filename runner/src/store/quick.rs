@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -20,6 +21,8 @@ const ENTRY: usize = 32 + 8 + 4;
 const VALUE: u32 = 1 << 31;
 /// So many files are put together into one.
 const FILES: usize = 8;
+/// Files that are put together keep the newest up to this many bytes, since all of them are in memory.
+const MOST: usize = 128 << 20;
 /// Bytes that wait to be written at most.
 const PENDING: usize = 64 << 20;
 
@@ -28,14 +31,31 @@ type Hash = [u8; 32];
 /// Small results of quick steps.
 pub(super) struct Quick {
     folder: PathBuf,
+    most: usize,
     /// Read when first asked for.
     files: RwLock<Option<Vec<Arc<Segment>>>>,
     pending: Mutex<Pending>,
 }
 
+/// Entries are found by the beginning of their hash, which is as good as any hash of it.
+#[derive(Default)]
+struct Beginning(u64);
+
+impl Hasher for Beginning {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(beginning) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*beginning);
+        }
+    }
+    fn write_usize(&mut self, _length: usize) {}
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Default)]
 struct Pending {
-    entries: HashMap<Hash, Entry>,
+    entries: HashMap<Hash, Entry, BuildHasherDefault<Beginning>>,
     bytes: usize,
 }
 
@@ -57,6 +77,11 @@ fn hash(text: &str) -> Option<Hash> {
 impl Segment {
     fn read(path: PathBuf) -> Option<Self> {
         let bytes = fs::read(&path).ok()?;
+        Self::of(path, bytes)
+    }
+
+    /// The file of these bytes, unless its head is damaged.
+    fn of(path: PathBuf, bytes: Vec<u8>) -> Option<Self> {
         let count = bytes
             .strip_prefix(MAGIC)?
             .get(..8)?
@@ -103,6 +128,7 @@ impl Quick {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self {
             folder,
+            most: MOST,
             files: RwLock::default(),
             pending: Mutex::default(),
         }
@@ -176,7 +202,10 @@ impl Quick {
         before - files.len()
     }
 
-    /// Writes what waits; gives back how many bytes. When there are many files, they become one.
+    /// Writes what waits; gives back how many bytes. When there are many files, they become one, without those of them
+    /// that are too much.
+    ///
+    /// The disk is not waited for: what a power failure takes is made again sooner than the disk would have answered.
     pub(super) fn flush(&self) -> sdk::Result<u64> {
         let pending = std::mem::take(&mut *self.pending());
         if pending.entries.is_empty() {
@@ -191,7 +220,12 @@ impl Quick {
         let merged = old.len() + 1 >= FILES;
         if merged {
             let known = |hash: &Hash| pending.entries.contains_key(hash);
-            let rest = old.iter().rev().flat_map(|file| file.entries());
+            let mut bytes = pending.bytes;
+            let newest = old.iter().rev().take_while(|file| {
+                bytes += file.bytes.len();
+                bytes <= self.most
+            });
+            let rest = newest.flat_map(|file| file.entries());
             entries.extend(rest.filter(|(hash, _)| !known(hash)).filter_map(|(hash, entry)| {
                 let (is_value, bytes) = entry?;
                 Some((hash, is_value, bytes))
@@ -204,7 +238,7 @@ impl Quick {
         let path = self
             .folder
             .join(format!("{:020}-{}", since.as_nanos(), std::process::id()));
-        sdk::atomic::write(&path, &bytes)?;
+        sdk::atomic::write_fast(&path, &bytes)?;
         let size = bytes.len() as u64;
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         let files = files.get_or_insert_default();
@@ -213,7 +247,7 @@ impl Quick {
                 let _ = fs::remove_file(&file.path);
             }
         }
-        files.extend(Segment::read(path).map(Arc::new));
+        files.extend(Segment::of(path, bytes).map(Arc::new));
         Ok(size)
     }
 
@@ -300,6 +334,21 @@ mod tests {
         assert_eq!(again.get(&name(b"other")), None);
         assert_eq!(again.get("no hash"), None);
         assert_eq!(again.verify(), (1000, 0));
+    }
+
+    #[test]
+    fn what_is_kept_in_memory_has_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut quick = Quick::new(folder.path().to_owned());
+        quick.most = 5000;
+        for run in 0..100u8 {
+            quick.put(&name(&[run]), true, &[run; 1000]);
+            quick.flush().unwrap();
+            let held: usize = quick.with_files(|files| files.iter().map(|file| file.bytes.len()).sum());
+            assert!(held < 5000 + FILES * 1100, "{held} bytes after run {run}");
+            assert!(quick.has(&name(&[run]), 1000), "the newest stay");
+        }
+        assert!(!quick.has(&name(&[0]), 1000), "the oldest go");
     }
 
     #[test]

@@ -64,10 +64,15 @@ fn refusal(refusal: &crate::host::Refusal) -> Refusal {
     }
 }
 
+/// The file that a request's graph is of.
+pub(super) fn file(graph: &Graph) -> Option<PathBuf> {
+    let path = graph.path.as_ref()?;
+    Some(current_folder().join(path))
+}
+
 /// The graph of a request, with its parameters changed.
 pub(super) fn source(session: &Session, graph: &Graph) -> Result<Source> {
-    let here = current_folder();
-    let file = graph.path.as_ref().map(|path| here.join(path));
+    let (here, file) = (current_folder(), file(graph));
     let folder = file.as_deref().and_then(Path::parent).unwrap_or(&here);
     Source::new(&graph.text, folder, &graph.set, session.registry.catalog())
 }

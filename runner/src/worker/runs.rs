@@ -6,6 +6,7 @@ use crate::execute::{Control, execute};
 use crate::failure::{Failure, Kind, Result};
 use crate::provenance::Provenance;
 use crate::resolve::{Session, Steps};
+use crate::share::lock::Lock;
 use crate::source::Source;
 use crossbeam_channel::Receiver;
 use graph::Checked;
@@ -204,6 +205,9 @@ fn perform(shared: &Shared, job: &Job) -> Result<Summary> {
         ..
     } = job;
     let steps = Steps::new(session, checked, &source.folder, &run.targets, run.fresh)?;
+    if let Some(lock) = Lock::of_text(answer::file(&run.graph).as_deref(), &source.document)? {
+        lock.verify(&steps, &run.graph.set)?;
+    }
     let provenance = Provenance::new(&source.document.to_text(), &source.folder);
     let summary = execute(&steps, &provenance, &control)?;
     session.contents.save();

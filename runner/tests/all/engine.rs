@@ -1,6 +1,7 @@
 //! What executes, what does not, and what happens when things go wrong.
 
 use crate::bench::{Bench, TRIP};
+use protocol::Event;
 use runner::plan::Forecast;
 use runner::resolve::Steps;
 use std::fs;
@@ -261,6 +262,30 @@ fn fresh_and_targets() {
 }
 
 #[test]
+fn events_come_in_the_order_of_what_they_tell() {
+    let bench = Bench::new();
+    for again in [false, true] {
+        let events = bench.run(TRIP).events;
+        let at = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(wanted).unwrap();
+        let begun = |id: &str| at(&|event| matches!(event, Event::Started { node, .. } if node == id));
+        let ended = |id: &str| {
+            at(&|event| match event {
+                Event::Done { node, .. } | Event::Cached { node, .. } | Event::Loaded { node, .. } => node == id,
+                _ => false,
+            })
+        };
+        assert!(matches!(events[0], Event::RunStarted { nodes: 5 }));
+        assert!(matches!(events[events.len() - 1], Event::RunFinished { .. }));
+        for (above, below) in [("car", "fast"), ("fast", "trip"), ("goal", "trip"), ("trip", "note")] {
+            assert!(ended(above) < ended(below), "{events:?}");
+            if !again && below != "fast" {
+                assert!(ended(above) < begun(below) && begun(below) < ended(below), "{events:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn missing_files_are_named_together() {
     let bench = Bench::new();
     fs::write(bench.path("in.txt"), "x").unwrap();
@@ -278,6 +303,32 @@ fn missing_files_are_named_together() {
         "{failure}"
     );
     assert_eq!(failure.kind.exit_code(), 1);
+}
+
+#[test]
+fn chains_and_fans_of_100_000_steps_do_not_recurse() {
+    type From = fn(usize) -> usize;
+    const NODES: usize = 100_000;
+    // No two of them do the same work, and all give the same text.
+    let graph = |from: From| {
+        let mut nodes = r#""n0": { "type": "t/text", "params": { "value": "x" } }"#.to_owned();
+        for i in 1..NODES {
+            nodes.push_str(&format!(
+                ",\n\"n{i}\":{{\"type\":\"t/join\",\"inputs\":{{\"parts\":\"n{}.out\"}},\"params\":{{\"with\":\"{i}\"}}}}",
+                from(i)
+            ));
+        }
+        nodes
+    };
+    for from in [|i| i - 1, |_| 0] as [From; 2] {
+        let (bench, nodes) = (Bench::new(), graph(from));
+        let work = || [bench.run(&nodes), bench.run(&nodes)].map(|ran| (ran.summary.executed, ran.summary.cached));
+        let ran = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(256 << 10);
+            thread.spawn_scoped(scope, work).unwrap().join().unwrap()
+        });
+        assert_eq!(ran, [(NODES, 0), (0, NODES)]);
+    }
 }
 
 #[test]

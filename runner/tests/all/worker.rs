@@ -221,6 +221,53 @@ fn graphs_are_checked_planned_and_run() {
 }
 
 #[test]
+fn files_must_be_those_of_the_lock() {
+    let bench = Bench::new();
+    let mut worker = Worker::new(&bench);
+    std::fs::write(bench.path("in.txt"), "theirs").unwrap();
+    let nodes = r#""r": { "type": "t/read", "params": { "path": "in.txt" } }"#;
+    let lock = |bytes: &str| {
+        let hash = blake3::hash(bytes.as_bytes()).to_hex().to_string();
+        let file = format!(r#"{{ "node": "r", "param": "path", "path": "in.txt", "blake3": "{hash}", "size": 4 }}"#);
+        format!(r#"{{ "paragraph_lock": 1, "para": "0", "files": [{file}], "packs": [] }}"#)
+    };
+    let refused = |reply: &Reply| matches!(reply, Reply::Error(e) if e.kind == Kind::User && e.message.contains("r.path: in.txt is there with other bytes"));
+    std::fs::write(bench.path("g.lock.json"), lock("ours")).unwrap();
+    let reply = worker.answer(run(&bench, nodes));
+    assert!(refused(&reply), "{reply:?}");
+    // Said on purpose.
+    let Ask::Run(mut meant) = run(&bench, nodes) else {
+        panic!()
+    };
+    meant.graph.set = vec!["r.path=in.txt".into()];
+    assert!(matches!(worker.answer(Ask::Run(meant)), Reply::Ran { .. }));
+    std::fs::write(bench.path("g.lock.json"), lock("theirs")).unwrap();
+    assert!(matches!(worker.answer(run(&bench, nodes)), Reply::Ran { .. }));
+    std::fs::write(bench.path("g.lock.json"), "{").unwrap();
+    let reply = worker.answer(run(&bench, nodes));
+    assert!(
+        matches!(&reply, Reply::Error(e) if e.message.contains("g.lock.json is damaged")),
+        "{reply:?}"
+    );
+    // A graph that came from a picture has its lock inside.
+    for (bytes, right) in [("ours", false), ("theirs", true)] {
+        let mut inside = graph(nodes);
+        let full = bench.path("in.txt").to_string_lossy().into_owned();
+        let text = inside.text.replace("in.txt", &full);
+        let made = format!(r#", "made": {{ "lock": {} }}}}"#, lock(bytes).replace("in.txt", &full));
+        inside.text = text.strip_suffix('}').unwrap().to_owned() + &made;
+        let reply = worker.answer(Ask::Run(Run {
+            graph: inside,
+            targets: Vec::new(),
+            fresh: false,
+            previews: false,
+        }));
+        assert_eq!(matches!(reply, Reply::Ran { .. }), right, "{reply:?}");
+    }
+    worker.end();
+}
+
+#[test]
 fn models_stay_in_memory_from_run_to_run() {
     let bench = Bench::new();
     let mut worker = Worker::new(&bench);

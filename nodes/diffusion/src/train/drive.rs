@@ -38,7 +38,8 @@ pub fn drive(
     let estimate = trainer.memory_estimate()?;
     let how = if trainer.recomputes() { "computed twice" } else { "kept" };
     context.info(format!("memory {estimate}; activations are {how}"));
-    let _room = context.reserve(estimate.working())?;
+    // Panels are counted with the model that they stay with.
+    let _room = context.reserve(estimate.working() - estimate.panels)?;
     let before = Resident::read();
     let total = trainer.options().steps;
     let ranks: Vec<usize> = trainer.modules().map(|(_, rank)| rank).collect();

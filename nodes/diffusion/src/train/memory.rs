@@ -2,7 +2,6 @@
 
 use super::{Checkpointing, Method, Trainer};
 use crate::adapter::para;
-use crate::kernels::packed::Packed;
 use crate::unet::{Ledger, SOURCES, Unet};
 use sdk::candle_core::DType;
 use sdk::{Result, bail};
@@ -120,10 +119,7 @@ impl Trainer {
             Method::Lora { .. } => 0,
         };
         Ok(Estimate {
-            panels: match fused {
-                true => self.unet.modules().iter().map(|m| Packed::bytes(&m.shape)).sum(),
-                false => 0,
-            },
+            panels: self.unet.panel_bytes(),
             weights: self.unet.tensors().values().map(sized).sum(),
             activations: self.values_at_peak(self.recomputes, fused)? * dtype.size_in_bytes(),
             optimizer: trained * (16 + basis + para::working_dtype(dtype).size_in_bytes()),

@@ -75,7 +75,8 @@ impl Port for Model {
         not_stored()
     }
     fn size(&self) -> usize {
-        self.unet.applied.iter().map(|applied| applied.adapter.size()).sum()
+        let adapters = self.unet.applied.iter().map(|applied| applied.adapter.size());
+        self.unet.unet.panel_bytes() + adapters.sum::<usize>()
     }
     fn tensors(&self) -> Vec<&Tensor> {
         let unets = [&self.unet.base, &self.unet.unet];
