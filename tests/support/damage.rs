@@ -33,7 +33,7 @@ pub(crate) enum Damage {
 }
 
 /// Texts that no graph is expected to hold, valid JSON and not.
-const STRANGE: [&str; 45] = [
+const STRANGE: [&str; 47] = [
     "null",
     "true",
     "0",
@@ -79,13 +79,16 @@ const STRANGE: [&str; 45] = [
     "{\"\":{}}",
     "[\"base.model\",\"base.model\",null]",
     "{\"type\":\"image/grid\",\"inputs\":{\"images\":[]},\"bypass\":true}",
+    "{\"type\":\"load/model\",\"frozen\":\"0000000000000000000000000000000000000000000000000000000000000000\"}",
+    "{\"type\":\"image/save\",\"frozen\":\"0000000000000000000000000000000000000000000000000000000000000000\"}",
 ];
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "\"type\"",
     "\"inputs\"",
     "\"params\"",
     "\"bypass\"",
+    "\"frozen\"",
     "\"nodes\"",
     "\"layout\"",
     "\"paragraph\"",
