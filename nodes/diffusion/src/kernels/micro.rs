@@ -55,6 +55,27 @@ impl PanelProduct {
     }
 }
 
+/// Computes a product block by block: `block::<R>` of whoever calls it takes `R` rows, [`ROWS`] as long as there are so many.
+/// A macro, since a function would not have the caller's instruction set.
+macro_rules! by_rows {
+    ($product:ident) => {{
+        let whole = $product.m / ROWS * ROWS;
+        for row in (0..whole).step_by(ROWS) {
+            block::<ROWS>($product.from(row));
+        }
+        let rest = $product.from(whole);
+        match $product.m - whole {
+            1 => block::<1>(rest),
+            2 => block::<2>(rest),
+            3 => block::<3>(rest),
+            4 => block::<4>(rest),
+            5 => block::<5>(rest),
+            _ => {}
+        }
+    }};
+}
+pub(super) use by_rows;
+
 /// One instruction set: vectors of `$width` values, `$together` of them side by side in registers.
 macro_rules! instructions {
     ($name:ident, $(#[$feature:meta])*, $vector:ty, $width:literal, $together:literal,
@@ -68,22 +89,8 @@ macro_rules! instructions {
             /// See [`super::PanelProduct::run`].
             $(#[$feature])*
             pub(super) unsafe fn product(product: PanelProduct) {
-                let whole = product.m / ROWS * ROWS;
                 // SAFETY: the rows lie inside the operands, as the caller promises.
-                unsafe {
-                    for row in (0..whole).step_by(ROWS) {
-                        block::<ROWS>(product.from(row));
-                    }
-                    let rest = product.from(whole);
-                    match product.m - whole {
-                        1 => block::<1>(rest),
-                        2 => block::<2>(rest),
-                        3 => block::<3>(rest),
-                        4 => block::<4>(rest),
-                        5 => block::<5>(rest),
-                        _ => {}
-                    }
-                }
+                unsafe { by_rows!(product) }
             }
 
             $(#[$feature])*

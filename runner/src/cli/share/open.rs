@@ -19,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 pub(in crate::cli) struct Arguments {
     /// An archive of para pack, or a picture that para saved
     archive: PathBuf,
-    /// The folder to make [default: the graph's name, here]
+    /// The folder to make [default: the archive's name, here]
     #[arg(long, value_name = "FOLDER")]
     into: Option<PathBuf>,
     /// Also look for files in this folder, by their content; may be repeated ($PARA_MODELS takes a list)

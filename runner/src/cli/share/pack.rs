@@ -17,7 +17,7 @@ pub(in crate::cli) struct Arguments {
     /// The graph: a JSON file, or a picture made by one
     graph: PathBuf,
     /// The archive to write [default: GRAPH.para.tar.gz beside the graph]
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Put the files in too, those of at most so many MB each
     #[arg(long, value_name = "MB", num_args = 0..=1, default_missing_value = "64")]

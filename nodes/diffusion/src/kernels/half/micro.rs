@@ -7,8 +7,6 @@ use super::amx;
 
 /// Columns of a panel.
 pub(super) const PANEL: usize = super::super::micro::PANEL;
-/// Rows that are computed together.
-const ROWS: usize = 6;
 
 /// `c = a b`, or `c += a b` if `add`: `a` (m, k) and `b` (k, 64) in pairs, `c` (m, 64), rows `…_step` words apart.
 #[derive(Clone, Copy)]
@@ -81,7 +79,8 @@ pub(super) unsafe fn registers(product: PairProduct, m: usize) {
 
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
-    use super::{PANEL, PairProduct, ROWS};
+    use super::super::super::micro::{ROWS, by_rows};
+    use super::{PANEL, PairProduct};
     use std::arch::x86_64::*;
     use std::mem::transmute;
 
@@ -91,22 +90,8 @@ mod avx512 {
 
     #[target_feature(enable = "avx512f,avx512bf16")]
     pub(super) unsafe fn product(product: PairProduct) {
-        let whole = product.m / ROWS * ROWS;
         // SAFETY: the rows lie inside the operands, as the caller promises.
-        unsafe {
-            for row in (0..whole).step_by(ROWS) {
-                block::<ROWS>(product.from(row));
-            }
-            let rest = product.from(whole);
-            match product.m - whole {
-                1 => block::<1>(rest),
-                2 => block::<2>(rest),
-                3 => block::<3>(rest),
-                4 => block::<4>(rest),
-                5 => block::<5>(rest),
-                _ => {}
-            }
-        }
+        unsafe { by_rows!(product) }
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
