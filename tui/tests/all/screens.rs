@@ -62,6 +62,10 @@ const SCENES: &[Scene] = &[
         editor.press("] d 3");
     }),
     ("running", running),
+    ("running_boxes", |editor| {
+        running(editor);
+        editor.press("0");
+    }),
     ("failed", |editor| {
         running(editor);
         editor.run_event(Run::Failed {

@@ -56,6 +56,33 @@ pub(crate) fn layered(nodes: usize, wires: usize) -> Model {
     model
 }
 
+/// Takes the first nodes of a graph away, with the wires at them.
+pub(crate) fn take_first(model: &mut Model, count: usize) {
+    let count = count.min(model.nodes.len());
+    model.nodes.drain(..count);
+    let gone = |wire: &Wire| wire.from.node < count || wire.to.node < count;
+    model.wires.retain(|wire| !gone(wire));
+    number_anew(model, |node| node.checked_sub(count));
+}
+
+/// The same graph with its nodes in the opposite order.
+pub(crate) fn turn(model: &mut Model) {
+    let count = model.nodes.len();
+    model.nodes.reverse();
+    // Ends that point nowhere go on doing so.
+    number_anew(model, |node| Some(if node < count { count - 1 - node } else { node }));
+}
+
+fn number_anew(model: &mut Model, number: impl Fn(usize) -> Option<usize>) {
+    let ends = model.wires.iter_mut().flat_map(|wire| [&mut wire.from, &mut wire.to]);
+    for end in ends {
+        end.node = number(end.node).unwrap_or(usize::MAX);
+    }
+    for note in &mut model.notes {
+        note.beside = note.beside.and_then(&number);
+    }
+}
+
 fn level() -> impl Strategy<Value = Level> {
     prop::sample::select(vec![Level::Map, Level::Compact, Level::Normal, Level::Detail])
 }
