@@ -86,42 +86,46 @@ fn a_picture_says_which_files_made_it() {
 }
 
 #[test]
-fn files_of_others_are_never_replaced() {
+fn no_picture_is_ever_replaced() {
     let workspace = Workspace::new();
     workspace.take("hello.json");
     let theirs = workspace.write("out/hello_00001.png", "my holiday");
-    let ran = workspace.run("hello.json", &QUICK).exits(3);
-    assert!(
-        ran.stderr
-            .contains("[ROOT]/graphs/out/hello_00001.png exists and was not written by para"),
-        "{}",
-        ran.stderr
-    );
-    assert!(
-        ran.stderr.contains("help: move it away, or choose another name"),
-        "{}",
-        ran.stderr
-    );
+    let files = |numbers: &[usize]| -> Vec<_> {
+        let name = |n: &usize| workspace.out(&format!("hello_{n:05}.png"));
+        numbers.iter().map(name).collect()
+    };
+    let there = || {
+        let entries = fs::read_dir(theirs.parent().unwrap()).unwrap();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let ran = workspace.run("hello.json", &QUICK).exits(0);
+    assert!(ran.stdout.contains("hello_00002.png"), "{}", ran.stdout);
+    assert_eq!(there(), files(&[1, 2]));
     assert_eq!(fs::read(&theirs).unwrap(), b"my holiday");
-    assert_eq!(
-        fs::read_dir(theirs.parent().unwrap()).unwrap().count(),
-        1,
-        "no second file beside it"
-    );
+    let first = fs::read(&files(&[2])[0]).unwrap();
 
-    // A real picture without our mark is no other case, also where an earlier number is free.
-    fs::remove_file(&theirs).unwrap();
-    let dog = workspace.path("graphs/assets/subjects/dog/0.png");
-    let second = workspace.out("hello_00002.png");
-    fs::copy(&dog, &second).unwrap();
-    workspace
-        .run("hello.json", &["--set", "draw.steps=2", "--set", "draw.batch=3"])
-        .exits(3);
-    assert_eq!(fs::read(&second).unwrap(), fs::read(&dog).unwrap());
-    assert!(!theirs.exists(), "all or none");
-    fs::remove_file(&second).unwrap();
+    // Another prompt is another picture, and the first one is still there when its prompt comes back.
+    let other = [&QUICK[..], &["--set", "prompt.prompt=a fox"]].concat();
+    workspace.run("hello.json", &other).exits(0);
+    assert_eq!(there(), files(&[1, 2, 3]));
+    assert_eq!(fs::read(&files(&[2])[0]).unwrap(), first);
+    let back = workspace.run("hello.json", &QUICK).exits(0);
+    assert!(back.started().is_empty(), "{:?}", back.started());
+
+    // One that is gone is written again where it was, and one that somebody changed is kept beside it.
+    fs::remove_file(&files(&[2])[0]).unwrap();
     let ran = workspace.run("hello.json", &QUICK).exits(0);
     assert_eq!(ran.started(), ["save"]);
+    assert_eq!(there(), files(&[1, 2, 3]));
+    fs::write(&files(&[2])[0], "painted over").unwrap();
+    workspace.run("hello.json", &QUICK).exits(0);
+    assert_eq!(fs::read(&files(&[2])[0]).unwrap(), first);
+    assert_eq!(
+        fs::read(workspace.out("hello_00002.kept-1.png")).unwrap(),
+        b"painted over"
+    );
 }
 
 #[test]

@@ -45,7 +45,8 @@ fn the_guide_works_to_the_letter() {
         block(&guide, "{ \"paragraph\": 1, \"title\": \"A picture drawn by my-nodes\""),
     );
     follow("para plugin add my-nodes\npara run my-nodes/graph.json\n```\n\nWhat a node");
-    assert_ne!(fs::read(&picture).unwrap(), drawn, "it is mirrored");
+    let mirrored = workspace.path("graphs/my-nodes/out/gradient_00002.png");
+    assert_ne!(fs::read(mirrored).unwrap(), drawn);
 
     let list = compiled(&workspace, &["plugin", "list"]).exits(0).stdout;
     assert!(

@@ -2,12 +2,12 @@
 
 use sdk::OutputPath;
 use sdk::prelude::*;
-use std::path::Path;
 
 /// Saves pictures as PNG files, one for each: PREFIX_00001.png, PREFIX_00002.png, …
 ///
-/// Each file carries the graph that made it (`para run PICTURE.png` runs it again) and the hashes of the files it
-/// used. Files that para did not write are never replaced, and one that somebody changed since is kept under another name.
+/// Numbers go on behind the pictures that are there, so none is ever replaced; one that somebody changed is kept under
+/// another name when the graph makes it again. Each file carries the graph that made it (`para run PICTURE.png` runs it
+/// again) and the hashes of the files it used.
 #[node("image/save", effect, outputs(files = "The written files"))]
 fn save(
     context: &Context,
@@ -25,14 +25,18 @@ fn save(
     }
     let provenance = context.provenance(&directory);
     let pictures: Vec<&Image> = images.iter().flat_map(|images| &images.items).collect();
-    let paths: Vec<_> = (1..=pictures.len())
-        .map(|n| directory.join(format!("{prefix}_{n:05}.png")))
-        .collect();
     let mut encoded = Vec::new();
-    for (image, path) in pictures.iter().zip(&paths) {
+    for image in &pictures {
         context.check()?;
-        encoded.push(png(image, provenance.as_deref(), path)?);
+        encoded.push(png(image, provenance.as_deref()).context(|| format!("cannot encode pictures of {prefix}"))?);
     }
+    let series = Series {
+        folder: &directory,
+        prefix: &prefix,
+        extension: "png",
+    };
+    let first = context.number(&series, &encoded)?;
+    let paths: Vec<_> = (first..).take(encoded.len()).map(|n| series.path(n)).collect();
     for (path, bytes) in paths.iter().zip(&encoded) {
         context.claim(path, bytes)?;
     }
@@ -43,21 +47,18 @@ fn save(
     Ok(files)
 }
 
-fn png(image: &Image, provenance: Option<&str>, path: &Path) -> Result<Vec<u8>> {
-    let encode = || -> Result<Vec<u8>, png::EncodingError> {
-        let mut bytes = Vec::new();
-        let mut encoder = png::Encoder::new(&mut bytes, image.width as u32, image.height as u32);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        if let Some(text) = provenance {
-            encoder.add_itxt_chunk("paragraph".into(), text.into())?;
-        }
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(&image.rgb)?;
-        writer.finish()?;
-        Ok(bytes)
-    };
-    encode().context(|| format!("cannot encode {}", path.display()))
+fn png(image: &Image, provenance: Option<&str>) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, image.width as u32, image.height as u32);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    if let Some(text) = provenance {
+        encoder.add_itxt_chunk("paragraph".into(), text.into())?;
+    }
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&image.rgb)?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -84,6 +85,19 @@ mod tests {
                 ((2, 1), index as u8 + 1)
             );
         }
+        let more = save(&Context::detached(), vec![&b], "cat".into(), directory()).unwrap();
+        assert!(
+            more.items[0].path.ends_with("cat_00003.png"),
+            "the same picture stays where it is"
+        );
+        let turned = Images {
+            items: a.items.iter().rev().cloned().collect(),
+        };
+        let more = save(&Context::detached(), vec![&turned], "cat".into(), directory()).unwrap();
+        assert!(
+            more.items[0].path.ends_with("cat_00004.png"),
+            "other pictures go behind"
+        );
         assert!(save(&Context::detached(), vec![&a], "a/b".into(), directory()).is_err());
     }
 }

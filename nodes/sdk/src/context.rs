@@ -1,6 +1,6 @@
 //! What a running node may ask of the engine and tell the user.
 
-use crate::{Error, Image, Result};
+use crate::{Error, Image, Result, Series, Slot};
 use serde_json::Value as Json;
 use std::any::Any;
 use std::path::{Path, PathBuf};
@@ -86,6 +86,17 @@ pub trait Host: Send + Sync {
     /// Why these bytes may not be written to a file: somebody else's file is there, or another node of this run
     /// writes it.
     fn refuses(&self, file: &Path, bytes: &[u8]) -> Option<String>;
+    /// The number from which files of these contents are to be written, so that none replaces another.
+    ///
+    /// # Errors
+    /// Why the folder cannot be read.
+    fn number(&self, series: &Series, contents: &[Vec<u8>]) -> std::io::Result<usize> {
+        series.place(contents.len(), |index, file| match std::fs::read(file) {
+            Ok(found) if found == contents[index] => Slot::Same,
+            Ok(_) => Slot::Other,
+            Err(_) => Slot::Free,
+        })
+    }
     /// Whether somebody looks at previews.
     fn previews(&self) -> bool {
         false
@@ -215,6 +226,16 @@ impl Context {
         self.host.provenance(folder)
     }
 
+    /// The number from which a row of files is to be written: where the same files are already, so that what a stopped
+    /// run began is completed, else behind all that are there. They still have to be [claimed](Self::claim).
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn number(&self, series: &Series, contents: &[Vec<u8>]) -> Result<usize> {
+        let number = self.host.number(series, contents);
+        number.map_err(|error| Error::msg(format!("cannot read {}: {error}", series.folder.display())))
+    }
+
     /// Makes sure that writing `file` replaces nothing but the result of an earlier run. To be called for
     /// all files of a node before the first is written.
     ///
@@ -243,7 +264,9 @@ impl Host for Detached {
     fn provenance(&self, _: &Path) -> Option<String> {
         None
     }
-    fn refuses(&self, file: &Path, _: &[u8]) -> Option<String> {
-        file.exists().then(|| "exists".to_owned())
+    fn refuses(&self, file: &Path, bytes: &[u8]) -> Option<String> {
+        std::fs::read(file)
+            .is_ok_and(|found| found != bytes)
+            .then(|| "exists".to_owned())
     }
 }

@@ -26,6 +26,7 @@ mod node;
 mod param;
 mod port;
 pub mod process;
+mod series;
 mod values;
 
 pub use candle_core;
@@ -38,6 +39,7 @@ pub use port::{Held, Port, PortInfo, Value};
 pub use sdk_macros::node;
 pub use serde;
 pub use serde_json;
+pub use series::{Series, Slot};
 pub use values::{Cell, FileEntry, Files, Fit, Image, Images, Table};
 
 /// What identifies this build of the shared library: compiler, flags, features and sources.
@@ -61,7 +63,8 @@ pub fn build_id() -> &'static str {
 /// What node files start with: `use sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Context, Error, Files, Image, Images, InputPath, OutputPath, Port, Result, ResultExt, Table, bail, choice, node,
+        Context, Error, Files, Image, Images, InputPath, OutputPath, Port, Result, ResultExt, Series, Table, bail,
+        choice, node,
     };
     pub use candle_core::{DType, Device, Tensor};
 }

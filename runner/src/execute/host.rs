@@ -7,7 +7,7 @@ use crate::picture;
 use crate::provenance;
 use crate::store::Store;
 use protocol::Event;
-use sdk::{Host, Room};
+use sdk::{Host, Room, Series, Slot};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::fs;
@@ -154,6 +154,39 @@ impl Host for NodeHost {
             (Ok(_), None) => return Some("exists and was not written by para".into()),
         }
         self.store.mark_written(&file, "").err().map(|failure| failure.message)
+    }
+
+    fn number(&self, series: &Series, contents: &[Vec<u8>]) -> std::io::Result<usize> {
+        let absolute = |file: &Path| std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let hashes: Vec<_> = contents.iter().map(|bytes| blake3::hash(bytes).to_hex()).collect();
+        // Held throughout: two savers of one run choose one after the other.
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = series.place(contents.len(), |index, file| {
+            let file = absolute(file);
+            if claims.get(&file).is_some_and(|claimant| *claimant != self.node) {
+                return Slot::Other;
+            }
+            let bytes = &contents[index];
+            // It may be gone, and is written again; or somebody changed it, and it is moved aside when it is claimed.
+            if self
+                .store
+                .wrote(&file)
+                .is_some_and(|wrote| wrote == hashes[index].as_str())
+            {
+                return Slot::Same;
+            }
+            match fs::metadata(&file) {
+                Err(_) => Slot::Free,
+                Ok(found) if found.len() != bytes.len() as u64 => Slot::Other,
+                Ok(_) if fs::read(&file).is_ok_and(|found| found == *bytes) => Slot::Same,
+                Ok(_) => Slot::Other,
+            }
+        })?;
+        let files = (first..)
+            .take(contents.len())
+            .map(|number| absolute(&series.path(number)));
+        claims.extend(files.map(|file| (file, self.node.clone())));
+        Ok(first)
     }
 
     fn previews(&self) -> bool {
