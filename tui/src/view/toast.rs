@@ -36,8 +36,14 @@ pub(super) fn draw(state: &State, area: Rect, buf: &mut Buffer) {
         if height > bottom.saturating_sub(area.y) {
             return;
         }
-        // At the top, where it hides neither the chosen node's parameters nor what was just said.
-        let place = Rect::new(area.right().saturating_sub(width + 1), area.y, width, height);
+        // In a corner of the graph, where it hides neither the chosen node's parameters nor what was just said.
+        let canvas = state.regions().canvas;
+        let roomy = canvas.width > width + 2 && canvas.height > height + 2;
+        let (right, top) = match roomy {
+            true => (canvas.right() - 1, canvas.y + 1),
+            false => (area.right().saturating_sub(1), area.y),
+        };
+        let place = Rect::new(right.saturating_sub(width), top, width, height);
         let title = format!("tour {}/{}", state.tour.map_or(0, |at| at + 1), STEPS.len());
         let inner = popup(state, place, &title, false, buf);
         for (line, y) in lines.iter().zip(inner.y..inner.bottom()) {
