@@ -57,6 +57,7 @@ mod editor {
     mod demo;
     mod outside;
     mod previews;
+    mod starting;
     mod terminal;
     mod watching;
 }

@@ -24,6 +24,16 @@ fn source() -> RgbaImage {
 /// An editor in such a terminal, looking at the picture; all that it wrote.
 fn written(answer: &str, variables: &[(&str, &str)], until: &[u8]) -> Vec<u8> {
     let workspace = Workspace::new();
+    let mut screen = looking(&workspace, |args| {
+        Screen::of_terminal(&workspace, args, (120, 36), variables, &format!("{answer}{CELLS}"))
+    });
+    screen.until_raw("the picture", |raw| raw.windows(until.len()).any(|part| part == until));
+    screen.settle();
+    screen.raw.clone()
+}
+
+/// An editor with the picture in its preview.
+fn looking(workspace: &Workspace, start: impl FnOnce(&[&str]) -> Screen) -> Screen {
     workspace.write("graph.json", graph(4));
     let mut png = std::io::Cursor::new(Vec::new());
     source().write_to(&mut png, image::ImageFormat::Png).unwrap();
@@ -34,15 +44,35 @@ fn written(answer: &str, variables: &[(&str, &str)], until: &[u8]) -> Vec<u8> {
         json!({ "event": "started", "node": "n0", "type": "test/node" }),
         json!({ "event": "preview", "node": "n0", "step": 1, "note": "", "picture": picture }),
     ];
-    let worker = worker(&workspace, &events, None);
+    let worker = worker(workspace, &events, None);
     let worker = worker.to_string_lossy();
-    let args = ["--para", &worker, "graph.json"];
-    let mut screen = Screen::of_terminal(&workspace, &args, (120, 36), variables, &format!("{answer}{CELLS}"));
+    let mut screen = start(&["--para", &worker, "graph.json"]);
     screen.sees("test/node").sees(" cores").settle();
     screen.press("R").sees("step 1");
-    screen.until_raw("the picture", |raw| raw.windows(until.len()).any(|part| part == until));
+    screen
+}
+
+const KITTY: &str = "\x1b_Gi=31;OK\x1b\\\x1b[?62;c";
+
+/// As over a slow line: cells first, the terminal's own way as soon as it is known.
+#[test]
+fn an_answer_that_comes_late_counts() {
+    let workspace = Workspace::new();
+    let mut screen = looking(&workspace, |args| Screen::silent(&workspace, args, (120, 36)));
+    screen.sees("▀").settle();
+    let before = screen.contents();
+    let from = screen.raw.len();
+    screen.send(format!("{KITTY}{CELLS}").as_bytes());
+    screen.until_raw("the picture", |raw| raw[from..].windows(4).any(|part| part == b"f=32"));
     screen.settle();
-    screen.raw.clone()
+    let picture = ['▀', '▄', '█', ' ', '\u{10eeee}'];
+    let rest = |text: &str| {
+        text.replace(picture, "")
+            .chars()
+            .filter(|c| c.is_ascii())
+            .collect::<String>()
+    };
+    assert_eq!(rest(&screen.contents()), rest(&before), "an answer is no key");
 }
 
 /// The texts between two marks.
@@ -72,7 +102,7 @@ fn is_the_source(picture: &RgbaImage) {
 
 #[test]
 fn kitty_is_sent_the_picture() {
-    let raw = written("\x1b_Gi=31;OK\x1b\\\x1b[?62;c", &[], b"f=32");
+    let raw = written(KITTY, &[], b"f=32");
     let raw = String::from_utf8_lossy(&raw);
     let commands = between(&raw, "\x1b_G", "\x1b\\");
     let first = commands.iter().position(|command| command.contains("a=T")).unwrap();

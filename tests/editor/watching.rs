@@ -121,13 +121,3 @@ fn what_is_dragged_is_at_most_a_frame_behind() {
     let shown: String = contents.lines().nth(12).unwrap().chars().skip(51).take(6).collect();
     assert_eq!(shown, " base ", "{contents}");
 }
-
-#[test]
-fn the_first_frame_waits_for_no_worker() {
-    let workspace = Workspace::new();
-    workspace.take("multi_subject.json");
-    let mut screen = Screen::start(&workspace, &["--worker", "sleep 600", "multi_subject.json"], (120, 36));
-    screen.sees("load/model").sees("CANVAS");
-    assert!(!screen.contents().contains(" cores"), "{}", screen.contents());
-    screen.press("d").sees("deleted base");
-}

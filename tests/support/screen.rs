@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 /// Longer than anything waited for takes on a busy machine; a wait ends when what is waited for is there.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// The end of what a terminal is asked about pictures.
+pub(crate) const QUESTION: &[u8] = b"\x1b[5n";
+
 /// A running editor.
 pub(crate) struct Screen {
     parser: vt100::Parser,
@@ -58,9 +61,16 @@ impl Screen {
         answer: &str,
     ) -> Self {
         let mut screen = Self::open(workspace, &target().join("para-tui"), args, size, variables);
-        screen.until_raw("a question to the terminal", |raw| raw.ends_with(b"\x1b[5n"));
+        screen.until_raw("a question to the terminal", |raw| {
+            raw.windows(4).any(|part| part == QUESTION)
+        });
         screen.send(answer.as_bytes());
         screen
+    }
+
+    /// Starts `para-tui` on a terminal that says nothing of itself.
+    pub(crate) fn silent(workspace: &Workspace, args: &[&str], size: (u16, u16)) -> Self {
+        Self::open(workspace, &target().join("para-tui"), args, size, &[])
     }
 
     /// Starts a shell.

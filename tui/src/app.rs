@@ -1,7 +1,7 @@
 //! The loop: wait, take all that has come, update, draw if something changed; sleep otherwise.
 
 use crate::effect::Effect;
-use crate::event::{Encoded, Event, FileEvent};
+use crate::event::{Event, FileEvent};
 use crate::keymap::Keymap;
 use crate::session::{How, Session};
 use crate::state::{Dirty, State};
@@ -10,15 +10,13 @@ use crate::terminal::{self, Guard, Screen};
 use crate::{clipboard, view};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use ratatui::backend::CrosstermBackend;
-use ratatui::layout::Size;
-use ratatui_image::picker::Picker;
-use ratatui_image::{FilterType, Resize};
-use std::io::{self, stdout};
+use std::io::{self, Write as _, stdout};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 mod files;
+mod graphics;
 mod input;
 mod outside;
 mod picture;
@@ -58,20 +56,13 @@ pub struct Options {
 /// The terminal refuses.
 pub fn run(options: Options) -> io::Result<()> {
     let guard = Guard::take(options.mouse)?;
-    // Asked while nothing else reads the terminal.
-    let picker = if options.pictures {
-        Picker::from_query_stdio().ok()
-    } else {
-        None
-    };
-    let picker = picker.unwrap_or_else(Picker::halfblocks);
     let screen = Screen::new(CrosstermBackend::new(stdout()))?;
     let size = screen.size()?;
     let (to, events) = unbounded();
-    let reader = input::Reader::start(&to);
+    let reader = input::Reader::start(&to, options.pictures)?;
     input::signals(&to)?;
     let files = files::Files::start(&to);
-    let pictures = encoder(picker, &to);
+    let pictures = graphics::encoder(&to);
     let mut state = State::new(
         Arc::new(options.keymap),
         options.theme,
@@ -96,13 +87,14 @@ pub fn run(options: Options) -> io::Result<()> {
         session: None,
         workers: 0,
         drawn: Instant::now() - PROGRESS,
+        early: Some(Vec::new()),
         anew: false,
         over: false,
     };
     app.state.now = now();
     app.files.send(files::Job::Open(0, options.graph));
     app.start_worker();
-    let result = app.turn(&events);
+    let result = app.begin(options.pictures).and_then(|()| app.turn(&events));
     app.end();
     result
 }
@@ -113,9 +105,6 @@ fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A picture's number, its file, the cells it may fill.
-type ToEncode = (u64, Arc<[u8]>, (u16, u16));
-
 struct App {
     guard: Guard,
     screen: Screen,
@@ -123,20 +112,34 @@ struct App {
     to: Sender<Event>,
     reader: input::Reader,
     files: files::Files,
-    pictures: Sender<ToEncode>,
+    pictures: Sender<graphics::Job>,
     surveys: Sender<Box<Survey>>,
     how: How,
     session: Option<Session>,
     workers: usize,
     drawn: Instant,
+    /// What was done before the graph was read.
+    early: Option<Vec<Event>>,
     /// Whether the next frame writes every cell.
     anew: bool,
     over: bool,
 }
 
 impl App {
-    fn turn(&mut self, events: &Receiver<Event>) -> io::Result<()> {
+    /// The first frame waits for nothing, and no answer of the terminal is waited for: it comes among the keys.
+    fn begin(&mut self, pictures: bool) -> io::Result<()> {
         self.draw()?;
+        if !pictures {
+            return Ok(());
+        }
+        let (picker, question) = graphics::guess();
+        drop(self.pictures.send(graphics::Job::Terminal(picker)));
+        let mut out = stdout();
+        out.write_all(question.as_bytes())?;
+        out.flush()
+    }
+
+    fn turn(&mut self, events: &Receiver<Event>) -> io::Result<()> {
         while !self.over {
             let first = match self.patience() {
                 Some(wait) => match events.recv_timeout(wait) {
@@ -208,6 +211,21 @@ impl App {
             }
             self.session = None;
         }
+        // What is done before the graph was read is meant for it.
+        if let Some(early) = &mut self.early {
+            match &event {
+                Event::Key(_) | Event::Mouse(_) | Event::Paste(_) => {
+                    early.push(event);
+                    return Ok(());
+                }
+                Event::File(FileEvent::Opened { .. } | FileEvent::Failed(_)) => {
+                    let early = self.early.take().unwrap_or_default();
+                    self.take(event)?;
+                    return early.into_iter().try_for_each(|event| self.take(event));
+                }
+                _ => {}
+            }
+        }
         let effects = self.state.update(event, now());
         effects.into_iter().try_for_each(|effect| self.perform(effect))
     }
@@ -241,7 +259,10 @@ impl App {
                 let result = self.outside(&text, extension)?;
                 self.take(Event::Outside(result))?;
             }
-            Effect::Encode { key, bytes, size } => drop(self.pictures.send((key, bytes, size))),
+            Effect::Encode { key, bytes, size } => {
+                drop(self.pictures.send(graphics::Job::Picture(key, bytes, size)));
+            }
+            Effect::Graphics(picker) => drop(self.pictures.send(graphics::Job::Terminal(*picker))),
             Effect::Survey(survey) => drop(self.surveys.send(survey)),
             Effect::Keep(record) => self.files.send(files::Job::Keep(record)),
             Effect::KeepPicture(began, nth, bytes) => self.files.send(files::Job::KeepPicture(began, nth, bytes)),
@@ -311,26 +332,6 @@ impl App {
         }
         self.files.finish();
     }
-}
-
-/// Makes pictures ready on a thread of its own.
-fn encoder(picker: Picker, events: &Sender<Event>) -> Sender<ToEncode> {
-    let (to, jobs) = unbounded::<ToEncode>();
-    let events = events.clone();
-    std::thread::spawn(move || {
-        for (key, bytes, size) in jobs {
-            let picture = image::load_from_memory(&bytes).map_err(|e| format!("this picture cannot be shown: {e}"));
-            let encoded = picture.and_then(|picture| {
-                let resize = Resize::Scale(Some(FilterType::Triangle));
-                let made = picker.new_protocol(picture, Size::new(size.0, size.1), resize);
-                made.map(|made| Encoded(Arc::new(made))).map_err(|e| e.to_string())
-            });
-            if events.send(Event::Picture(key, size, encoded)).is_err() {
-                return;
-            }
-        }
-    });
-    to
 }
 
 /// Looks at large graphs on a thread of its own; of several looks that wait, the newest is taken.

@@ -58,6 +58,8 @@ pub enum Effect {
         /// Cells to fill at most.
         size: (u16, u16),
     },
+    /// From now on, make pictures ready for such a terminal.
+    Graphics(Box<ratatui_image::picker::Picker>),
     /// Look at a large graph.
     Survey(Box<crate::survey::Survey>),
     /// Keep a run.

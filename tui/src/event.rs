@@ -4,6 +4,7 @@ use crate::mirror::Line;
 use crate::runs::Record;
 use crossterm::event::{KeyEvent, MouseEvent};
 use protocol::{FolderEntry, Message};
+use ratatui_image::picker::Picker;
 use ratatui_image::protocol::Protocol;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub enum Event {
     Outside(Result<String, String>),
     /// A picture is ready to be drawn.
     Picture(u64, (u16, u16), Result<Encoded, String>),
+    /// The terminal can show pictures itself, in this way.
+    Graphics(Box<Picker>),
     /// A look at the graph was taken.
     Surveyed(Box<crate::survey::Surveyed>),
     /// A deadline of the state is over.

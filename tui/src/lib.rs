@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod app;
+pub mod bytes;
 pub mod clipboard;
 pub mod edit;
 pub mod effect;

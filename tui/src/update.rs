@@ -5,6 +5,7 @@ use crate::event::Event;
 use crate::state::{Dirty, State};
 
 mod act;
+mod add;
 mod change;
 mod connect;
 mod fields;
@@ -15,6 +16,7 @@ mod group;
 mod keys;
 mod lists;
 mod mouse;
+mod paths;
 mod pictures;
 mod rows;
 mod run;
@@ -45,6 +47,7 @@ impl State {
             Event::File(event) => self.on_file(event),
             Event::Outside(result) => self.on_outside(result),
             Event::Picture(key, size, encoded) => self.on_picture(key, size, encoded),
+            Event::Graphics(picker) => self.on_graphics(picker),
             Event::Surveyed(surveyed) => self.surveyed(*surveyed),
             Event::Timer => self.on_timer(),
             Event::Sleep => self.outbox.push(Effect::Suspend),

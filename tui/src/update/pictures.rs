@@ -228,6 +228,16 @@ impl State {
         self.forget_pictures();
     }
 
+    /// The terminal said how it shows pictures: what was made ready before is made ready again.
+    pub(super) fn on_graphics(&mut self, picker: Box<ratatui_image::picker::Picker>) {
+        for shot in self.shots.values_mut() {
+            shot.encoded.take_if(|(_, made)| made.is_ok());
+            shot.wanted = None;
+        }
+        self.outbox.push(Effect::Graphics(picker));
+        self.dirty = Dirty::Yes;
+    }
+
     /// Pictures that can be fetched again are let go when there are many.
     fn forget_pictures(&mut self) {
         const MANY: usize = 128;

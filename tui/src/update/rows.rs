@@ -151,7 +151,7 @@ impl State {
                 None => self.say("choose a node first"),
             };
         };
-        let row = super::lists::type_row(&ty);
+        let row = super::add::type_row(&ty);
         self.layers.push(Layer::Page(Page {
             title: ty.name.clone(),
             body: Body::Lines(row.page),

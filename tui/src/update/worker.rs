@@ -133,6 +133,7 @@ impl State {
         self.knows_types = true;
         self.drawing.outdated();
         self.refresh();
+        self.fill_add();
         if first {
             // Boxes have their ports only now.
             self.first_look();

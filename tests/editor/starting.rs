@@ -1,0 +1,36 @@
+//! The first moments: nothing is waited for, and nothing that is typed is lost.
+
+use super::terminal::{END, positions};
+use crate::support::screen::{QUESTION, Screen};
+use crate::support::workspace::Workspace;
+
+#[test]
+fn the_first_frame_waits_for_no_worker() {
+    let workspace = Workspace::new();
+    workspace.take("multi_subject.json");
+    let mut screen = Screen::start(&workspace, &["--worker", "sleep 600", "multi_subject.json"], (120, 36));
+    screen.sees("load/model").sees("CANVAS");
+    assert!(!screen.contents().contains(" cores"), "{}", screen.contents());
+    screen.press("d").sees("deleted base");
+}
+
+#[test]
+fn a_terminal_that_never_answers_is_not_waited_for() {
+    let workspace = Workspace::new();
+    workspace.take("multi_subject.json");
+    let mut screen = Screen::silent(&workspace, &["--worker", "sleep 600", "multi_subject.json"], (120, 36));
+    // Typed before anything is drawn, and before the graph is read.
+    screen.press("d").sees("deleted base");
+    let asked = positions(&screen.raw, QUESTION);
+    assert_eq!(asked.len(), 1, "the terminal is asked once");
+    let first = positions(&screen.raw, END)[0];
+    assert!(first < asked[0], "the first frame comes before the question");
+}
+
+#[test]
+fn a_list_of_types_is_open_before_the_types_are_known() {
+    let workspace = Workspace::new();
+    let mut screen = Screen::silent(&workspace, &["fox.json"], (120, 36));
+    screen.type_text("addim").sees("add a node").sees("sample/ddim");
+    screen.press("enter").sees("ddim sample/ddim");
+}
