@@ -1,7 +1,9 @@
 //! Processes that are killed: the worker under the editor, the editor under its user.
 
 use crate::support::screen::{Screen, signal};
+use crate::support::scripted::{graph, worker};
 use crate::support::workspace::Workspace;
+use serde_json::json;
 
 #[test]
 fn a_killed_worker_takes_nothing_with_it_and_the_next_run_works() {
@@ -18,6 +20,37 @@ fn a_killed_worker_takes_nothing_with_it_and_the_next_run_works() {
     screen.press("R").until("the run ends", |_| picture.is_file());
     assert!(screen.lives());
     assert_ne!(screen.child(), worker);
+}
+
+#[test]
+fn a_node_shows_what_the_worker_said_before_it_died() {
+    let workspace = Workspace::new();
+    workspace.write("graph.json", graph(3));
+    let events = [
+        json!({ "event": "run_started", "nodes": 3 }),
+        json!({ "event": "started", "node": "n0", "type": "test/node" }),
+    ];
+    let worker = worker(&workspace, &events, None);
+    let program = std::fs::read_to_string(&worker).unwrap();
+    let dies = "| cat; for n in 1 2 3 4 5 6 7; do echo \"frame $n of the stack\" >&2; done; kill -SEGV $$ ;;";
+    assert!(program.contains("| cat & ;;"));
+    std::fs::write(&worker, program.replace("| cat & ;;", dies)).unwrap();
+    let mut screen = Screen::start(
+        &workspace,
+        &["--para", &worker.to_string_lossy(), "graph.json"],
+        (120, 36),
+    );
+    screen.sees("test/node").sees(" cores").settle();
+    screen.press("R").sees("it said last:").settle();
+    let contents = screen.contents();
+    let right = contents.lines().map(|line| line.chars().skip(84).collect::<String>());
+    let inspector = right.collect::<Vec<_>>().join("\n");
+    assert!(inspector.contains("killed by signal 11"), "{contents}");
+    for n in 1..=7 {
+        let told = inspector.contains(&format!("frame {n} of the stack"));
+        assert_eq!(told, n > 2, "line {n} of seven\n{contents}");
+    }
+    assert!(contents.contains("✖ n0"), "the node is marked\n{contents}");
 }
 
 #[test]

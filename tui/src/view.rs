@@ -9,8 +9,11 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 pub mod canvas;
+mod cells;
 mod compare;
+mod curve;
 mod dock;
+mod failure;
 mod frame;
 mod inspector;
 mod list;

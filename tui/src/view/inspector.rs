@@ -79,9 +79,18 @@ fn node(state: &State, id: &str, area: Rect, buf: &mut Buffer, hits: &mut HitMap
     }
     let mut y = area.y;
     let (sign, words, role) = status_words(state, id);
-    let text = format!("{sign} {words}");
-    put_cut(buf, area.x, y, area.width, &text, state.theme.style(role), state.glyphs);
-    y += 1;
+    let failure = super::failure::lines(state, id, usize::from(area.width));
+    if failure.is_empty() {
+        let text = format!("{sign} {words}");
+        put_cut(buf, area.x, y, area.width, &text, state.theme.style(role), state.glyphs);
+        y += 1;
+    }
+    for (line, role) in &failure {
+        if y < area.bottom() {
+            put_cut(buf, area.x, y, area.width, line, state.theme.style(*role), state.glyphs);
+            y += 1;
+        }
+    }
     if let Some(series) = state
         .mirror
         .here()
