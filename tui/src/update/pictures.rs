@@ -258,7 +258,7 @@ impl State {
 
 /// The size of a picture among others, beside which numbers and losses stand.
 pub(crate) fn compare_size(width: u16, height: u16) -> (u16, u16) {
-    (width.saturating_sub(2), height / 2)
+    (width.saturating_sub(2), height * 2 / 5)
 }
 
 fn is_picture(file: &str) -> bool {

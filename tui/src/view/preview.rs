@@ -68,6 +68,7 @@ pub(super) fn picture(state: &State, key: u64, area: Rect, buf: &mut Buffer) {
             if size.width <= area.width && size.height <= area.height {
                 let place = super::paint::middle(area, size.width, size.height);
                 Image::new(&encoded.0).render(place, buf);
+                super::cells::adapt(buf, place, state.theme.depth, state.glyphs);
             }
         }
         Some((_, Err(why))) => {

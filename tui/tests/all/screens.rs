@@ -93,6 +93,29 @@ const SCENES: &[Scene] = &[
         editor.wait(9000);
         editor.press("space r");
     }),
+    ("preview", |editor| {
+        running(editor);
+        let (picture, png) = picture([200, 120, 60]);
+        let preview = Run::Preview {
+            node: "dog".to_owned(),
+            step: 80,
+            note: String::new(),
+            picture: protocol::Picture {
+                png: protocol::Bytes(png),
+                ..picture
+            },
+        };
+        editor.run_event(preview);
+        editor.show_pictures(&[]);
+        editor.press("4 Z Z");
+        editor.show_pictures(&[]);
+    }),
+    ("compare", |editor| {
+        two_runs(editor);
+        editor.press("space r m");
+        let pictures = [picture([200, 120, 60]).1, picture([60, 120, 200]).1];
+        editor.show_pictures(&pictures);
+    }),
     ("queue", |editor| {
         running(editor);
         editor.press("Q 3 right right right");
@@ -194,6 +217,53 @@ fn running(editor: &mut Editor) {
             total: 250,
             note: "loss 0.0538".to_owned(),
         });
+    }
+    editor.wait(9000);
+}
+
+/// A picture of rings in some colour.
+fn picture(colour: [u8; 3]) -> (protocol::Picture, Vec<u8>) {
+    let picture = image::RgbImage::from_fn(32, 32, |x, y| {
+        let far = x.abs_diff(16).pow(2) + y.abs_diff(16).pow(2);
+        image::Rgb(if far / 40 % 2 == 0 { colour } else { [20, 20, 20] })
+    });
+    let mut png = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let whole = protocol::Picture {
+        width: 32,
+        height: 32,
+        png: protocol::Bytes(Vec::new()),
+    };
+    (whole, png.into_inner())
+}
+
+/// Two runs that wrote pictures, with other ranks and losses.
+fn two_runs(editor: &mut Editor) {
+    running(editor);
+    for (nth, rank) in [(1, None), (2, Some("3"))] {
+        if let Some(rank) = rank {
+            choose(editor, "dog");
+            editor
+                .press("space =")
+                .type_text(&format!("rank={rank}"))
+                .press("enter R");
+            editor.run_event(Run::RunStarted { nodes: 18 });
+            for step in 1..=60 {
+                editor.run_event(Run::Metric {
+                    node: "dog".to_owned(),
+                    name: "loss".to_owned(),
+                    step,
+                    value: Some(0.02 + 0.5 / step as f64),
+                });
+            }
+        }
+        editor.run_event(Run::Done {
+            node: "save".to_owned(),
+            seconds: 0.5,
+            files: vec![format!("/graphs/out/two_0000{nth}.png")],
+            key: String::new(),
+        });
+        editor.run_ends(summary());
     }
     editor.wait(9000);
 }

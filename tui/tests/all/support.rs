@@ -4,9 +4,11 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use protocol::{Ask, Event as RunEvent, Message, NodeEntry, NodeType, Reply, Request, Summary};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::layout::Size;
+use ratatui_image::{FilterType, Resize};
 use std::sync::Arc;
 use tui::effect::Effect;
-use tui::event::{Event, FileEvent};
+use tui::event::{Encoded, Event, FileEvent};
 use tui::glyph::Glyphs;
 use tui::keymap::{Keymap, sequence};
 use tui::state::State;
@@ -165,6 +167,28 @@ impl Editor {
 
     pub(crate) fn run_ends(&mut self, summary: Summary) {
         self.hear(self.run_id(), Reply::Ran { summary });
+    }
+
+    /// Pictures that are wanted come, kept ones in the order in which they are asked for, and are made ready.
+    pub(crate) fn show_pictures(&mut self, kept: &[Vec<u8>]) {
+        let mut kept = kept.iter();
+        while let Some(at) = self
+            .effects
+            .iter()
+            .position(|effect| matches!(effect, Effect::ReadKept(..) | Effect::Encode { .. }))
+        {
+            let event = match self.effects.remove(at) {
+                Effect::ReadKept(key, ..) => Event::File(FileEvent::Kept(key, kept.next().cloned())),
+                Effect::Encode { key, bytes, size } => {
+                    let picture = image::load_from_memory(&bytes).unwrap();
+                    let (size, resize) = (Size::new(size.0, size.1), Resize::Scale(Some(FilterType::Nearest)));
+                    let made = ratatui_image::picker::Picker::halfblocks().new_protocol(picture, size, resize);
+                    Event::Picture(key, (size.width, size.height), Ok(Encoded(Arc::new(made.unwrap()))))
+                }
+                _ => continue,
+            };
+            self.event(event);
+        }
     }
 
     pub(crate) fn open(&mut self, text: &str) {
