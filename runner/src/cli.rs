@@ -185,7 +185,7 @@ impl Global {
     }
 
     fn session(&self) -> Result<Session> {
-        let memory = Memory::new(self.memory_budget(), false);
+        let memory = Memory::of_process(self.memory_budget(), false);
         Ok(Session::with_memory(self.registry()?, self.open_store()?, memory))
     }
 }

@@ -15,7 +15,7 @@ use crate::provenance::Provenance;
 use crate::resolve::{State, Steps};
 use graph::catalog::NodeKind;
 use protocol::{Event, Level, Summary};
-use sdk::Value;
+use settle::Held;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -147,7 +147,7 @@ struct Run<'a> {
     keys: Vec<Option<String>>,
     contents: Vec<Vec<String>>,
     /// Values in memory, by node; dropped when nobody else needs them.
-    values: Vec<Option<Vec<Value>>>,
+    values: Vec<Option<Held>>,
     /// Consumers that may still want the values in memory.
     uses: Vec<usize>,
     /// Models that a due node waits for, and who waits for a model.
@@ -209,7 +209,7 @@ impl<'a> Run<'a> {
             unknown,
             keys: vec![None; count],
             contents: vec![Vec::new(); count],
-            values: vec![None; count],
+            values: std::iter::repeat_with(|| None).take(count).collect(),
             uses,
             awaited: vec![0; count],
             waiters: vec![Vec::new(); count],
@@ -395,7 +395,7 @@ impl<'a> Run<'a> {
                     .step(link.node)
                     .ok_or_else(|| bug("a link from outside the run"))?;
                 given.push(match &self.values[link.node] {
-                    Some(values) => Given::Memory(values[link.output].clone(), source),
+                    Some(held) => Given::Memory(held.values[link.output].clone(), source),
                     None => Given::Stored {
                         content: self.contents[link.node][link.output].clone(),
                         source,
@@ -425,7 +425,8 @@ impl<'a> Run<'a> {
         match result {
             Ok(output) => {
                 let lazy = self.steps.kind(index) == NodeKind::Lazy;
-                self.values[index] = output.values.filter(|_| self.uses[index] > 0);
+                let values = output.values.filter(|_| self.uses[index] > 0);
+                self.values[index] = values.and_then(|values| self.hold(values, &output.record));
                 let kept = output.stands_for.is_none();
                 if let Some((param, value)) = output.stands_for {
                     self.remember_elsewhere(index, param, value, &output.record);

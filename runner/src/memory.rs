@@ -1,21 +1,43 @@
-//! Models in memory, under a budget: shared by everybody who needs them, gone when room is needed for others.
+//! Memory under a budget: models, shared by everybody who needs them and gone when room is needed for others; results that
+//! are at hand; and room for steps.
 //!
-//! Models are counted by their tensors, so that a model and the same model with an adapter count once what they share.
-//! Nodes say how much they need beside (`Context::reserve`) and wait until there is room.
+//! Models are counted by their tensors, so that a model and the same model with an adapter count once what they share,
+//! and by what they keep beside these at the moment. Steps say how much they will add (`Context::reserve`) and wait until
+//! there is room.
 
-use sdk::Value;
 use sdk::candle_core::TensorId;
+use sdk::{Promise, Value, process};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// What the program takes beside all that is counted: its libraries, and what the threads of its kernels keep.
+const PROGRAM: u64 = 32 << 20;
+
+/// A step gets this part more than it asks for, since an allocator cannot use all that it has.
+const SLACK: u64 = 8;
 
 /// How often somebody who waits looks whether the user has stopped the run.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Models in memory.
+/// How long nobody else must have been at work before a step begins that does not fit: time for what follows the last
+/// one to begin.
+const ALONE: Duration = Duration::from_millis(200);
+
+/// Results at hand take this part of the budget at the most; more are read from the store when they are needed.
+const RESULTS: u64 = 8;
+
+/// Holders of a value that only waits: the memory, and the run that it belongs to.
+const WAITING: usize = 2;
+
+/// Memory under a budget.
 pub struct Memory {
     budget: u64,
     lasting: bool,
+    /// What the program takes of the budget.
+    program: u64,
+    /// What the process occupied before anything was counted.
+    start: u64,
     inner: Mutex<Inner>,
     changed: Condvar,
 }
@@ -27,38 +49,78 @@ struct Inner {
     making: HashSet<String>,
     /// How many models hold a tensor, and its bytes.
     tensors: HashMap<TensorId, (usize, u64)>,
-    used: u64,
+    /// Bytes of all these tensors.
+    shared: u64,
+    results: u64,
     reserved: u64,
-    /// Who has reserved how often.
-    owners: HashMap<u64, usize>,
+    /// Steps that execute, and whether they wait for room.
+    guests: HashMap<u64, bool>,
     clock: u64,
-    next_owner: u64,
+    next_guest: u64,
 }
 
 struct Model {
     values: Vec<Value>,
     tensors: Vec<TensorId>,
-    own: u64,
     used_at: u64,
+}
+
+/// A step that executes, until it is dropped.
+pub struct Visit {
+    memory: Arc<Memory>,
+    guest: u64,
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.memory.lock().guests.remove(&self.guest);
+        self.memory.changed.notify_all();
+    }
 }
 
 /// A part of the budget, until it is dropped.
 pub struct Reservation {
     memory: Arc<Memory>,
-    owner: u64,
     bytes: u64,
+    /// What was in memory beside, if all together is more than the budget.
+    pub beside: Option<u64>,
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut inner = self.memory.lock();
-        inner.reserved -= self.bytes;
-        if let Some(count) = inner.owners.get_mut(&self.owner) {
-            *count -= 1;
-            if *count == 0 {
-                inner.owners.remove(&self.owner);
-            }
+        self.memory.lock().reserved -= self.bytes;
+        self.memory.changed.notify_all();
+    }
+}
+
+impl Reservation {
+    /// How many bytes it is.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Promise for Reservation {
+    fn shrink(&mut self, bytes: u64) {
+        let less = self.bytes.saturating_sub(bytes + bytes / SLACK);
+        if less == 0 {
+            return;
         }
+        self.bytes -= less;
+        self.memory.lock().reserved -= less;
+        self.memory.changed.notify_all();
+    }
+}
+
+/// Results that are at hand, until it is dropped.
+pub struct AtHand {
+    memory: Arc<Memory>,
+    bytes: u64,
+}
+
+impl Drop for AtHand {
+    fn drop(&mut self) {
+        self.memory.lock().results -= self.bytes;
         self.memory.changed.notify_all();
     }
 }
@@ -83,8 +145,18 @@ impl Memory {
         Self {
             budget,
             lasting,
+            program: 0,
+            start: process::resident(),
             inner: Mutex::default(),
             changed: Condvar::new(),
+        }
+    }
+
+    /// As [`Memory::new`], with room for the program itself in the budget.
+    pub fn of_process(budget: u64, lasting: bool) -> Self {
+        Self {
+            program: PROGRAM,
+            ..Self::new(budget, lasting)
         }
     }
 
@@ -106,9 +178,14 @@ impl Memory {
         self.budget
     }
 
-    /// Bytes of the models that are held.
+    /// Bytes for models, results and steps.
+    fn room(&self) -> u64 {
+        self.budget.saturating_sub(self.program)
+    }
+
+    /// Bytes of the models that are held, and of the results at hand.
     pub fn used(&self) -> u64 {
-        self.lock().used
+        self.lock().used()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -158,7 +235,6 @@ impl Memory {
         let mut inner = self.lock();
         inner.clock += 1;
         let mut model = Model {
-            own: values.iter().map(|value| value.size() as u64).sum(),
             tensors: Vec::new(),
             used_at: inner.clock,
             values: Vec::new(),
@@ -167,14 +243,14 @@ impl Memory {
             let entry = inner.tensors.entry(held.id).or_insert((0, held.bytes as u64));
             entry.0 += 1;
             let bytes = if entry.0 == 1 { entry.1 } else { 0 };
-            inner.used += bytes;
+            inner.shared += bytes;
             model.tensors.push(held.id);
         }
-        inner.used += model.own;
         model.values = values;
         inner.models.insert(key.to_owned(), model);
         // The one that was just made is in its maker's hands, and stays.
-        inner.make_room(self.budget);
+        let gone = inner.make_room(self.room());
+        drop((inner, gone));
     }
 
     /// A run needs a model no more.
@@ -186,57 +262,107 @@ impl Memory {
         }
     }
 
-    /// A name for one who reserves.
-    pub fn owner(&self) -> u64 {
+    /// Counts results of so many bytes, if there is room for them.
+    pub fn at_hand(self: &Arc<Self>, bytes: u64) -> Option<AtHand> {
         let mut inner = self.lock();
-        inner.next_owner += 1;
-        inner.next_owner
+        let room = self.room();
+        if inner.results + bytes > room / RESULTS || inner.used() + inner.reserved + bytes > room {
+            return None;
+        }
+        inner.results += bytes;
+        Some(AtHand {
+            memory: self.clone(),
+            bytes,
+        })
     }
 
-    /// Waits until so many bytes fit beside models and other reservations; models that nobody uses go first. Who waits
-    /// gets room at the latest when nobody else has any, so that somebody always goes on. `wait` is called while there
-    /// is no room, and may give up.
+    /// The allocator keeps what was freed. Where so many bytes more would not fit beside that, it gives it back.
+    fn clear(&self, bytes: u64) {
+        if process::resident() + bytes > self.start + self.budget {
+            process::give_back();
+        }
+    }
+
+    /// A step begins to execute.
+    pub fn visit(self: &Arc<Self>) -> Visit {
+        let mut inner = self.lock();
+        inner.next_guest += 1;
+        let guest = inner.next_guest;
+        inner.guests.insert(guest, false);
+        Visit {
+            memory: self.clone(),
+            guest,
+        }
+    }
+}
+
+impl Visit {
+    /// The budget in bytes.
+    pub fn budget(&self) -> u64 {
+        self.memory.budget
+    }
+
+    /// Waits until so many bytes fit beside what is in memory and promised; what can be made again goes first. A step
+    /// that does not fit begins when all others wait too, so that somebody always goes on. `wait` is called while there is
+    /// no room, and may give up; then `need` is asked again.
     ///
     /// # Errors
     /// Those of `wait`.
     pub fn reserve<E>(
-        self: &Arc<Self>,
-        owner: u64,
-        bytes: u64,
+        &self,
+        need: impl Fn() -> u64,
         mut wait: impl FnMut() -> Result<(), E>,
     ) -> Result<Reservation, E> {
-        let mut inner = self.lock();
+        let (memory, guest) = (&self.memory, self.guest);
+        let mut alone: Option<Instant> = None;
+        let mut inner = memory.lock();
         loop {
-            let others = inner.owners.keys().any(|other| *other != owner);
-            let gone = inner.make_room(self.budget.saturating_sub(bytes));
-            if inner.used + inner.reserved + bytes <= self.budget || !others {
+            let bytes = need();
+            let bytes = bytes + bytes / SLACK;
+            let gone = inner.make_room(memory.room().saturating_sub(bytes));
+            let beside = inner.used() + inner.reserved;
+            let fits = beside + bytes <= memory.room();
+            let others = inner.guests.iter().any(|(other, waits)| *other != guest && !waits);
+            alone = if others {
+                None
+            } else {
+                alone.or_else(|| Some(Instant::now()))
+            };
+            if fits || alone.is_some_and(|since| since.elapsed() >= ALONE) {
                 inner.reserved += bytes;
-                *inner.owners.entry(owner).or_default() += 1;
+                inner.guests.insert(guest, false);
                 drop((inner, gone));
+                memory.clear(bytes);
                 return Ok(Reservation {
-                    memory: self.clone(),
-                    owner,
+                    memory: memory.clone(),
                     bytes,
+                    beside: (!fits).then_some(beside + memory.program),
                 });
             }
-            inner = self.pause(inner);
-            drop(inner);
-            drop(gone);
+            inner.guests.insert(guest, true);
+            inner = memory.pause(inner);
+            drop((inner, gone));
             wait()?;
-            inner = self.lock();
+            inner = memory.lock();
         }
     }
 }
 
 impl Inner {
+    /// Bytes of models and results.
+    fn used(&self) -> u64 {
+        let values = self.models.values().flat_map(|model| &model.values);
+        let own: u64 = values.map(|value| value.size() as u64).sum();
+        self.shared + own + self.results
+    }
+
     fn remove(&mut self, key: &str) -> Option<Model> {
         let model = self.models.remove(key)?;
-        self.used -= model.own;
         for id in &model.tensors {
             if let Some(entry) = self.tensors.get_mut(id) {
                 entry.0 -= 1;
                 if entry.0 == 0 {
-                    self.used -= entry.1;
+                    self.shared -= entry.1;
                     self.tensors.remove(id);
                 }
             }
@@ -244,15 +370,17 @@ impl Inner {
         Some(model)
     }
 
-    /// Lets go of models that nobody uses, the longest unused first, until models and reservations fit into `room`.
-    /// Gives them back, to be dropped outside the lock.
+    /// Lets go of what models that no step has in hand can make again, then of models that nobody uses, the longest
+    /// unused first, until all that is counted fits into `room`. Gives the models back, to be dropped outside the lock.
     fn make_room(&mut self, room: u64) -> Vec<Model> {
         let mut gone = Vec::new();
-        while self.used + self.reserved > room {
-            let idle = self
-                .models
-                .iter()
-                .filter(|(_, model)| !model.values.iter().any(Value::is_shared));
+        if self.used() + self.reserved > room {
+            let values = self.models.values().flat_map(|model| &model.values);
+            values.filter(|value| value.holders() <= WAITING).for_each(Value::shed);
+        }
+        while self.used() + self.reserved > room {
+            let in_use = |model: &Model| model.values.iter().any(|value| value.holders() > 1);
+            let idle = self.models.iter().filter(|(_, model)| !in_use(model));
             let Some(key) = idle.min_by_key(|(_, model)| model.used_at).map(|(key, _)| key.clone()) else {
                 break;
             };
@@ -330,7 +458,8 @@ mod tests {
 
     #[test]
     fn reservations_never_exceed_the_budget_together_and_somebody_always_goes_on() {
-        let memory = Arc::new(Memory::new(100, true));
+        // 112 of them are 100 to be asked for.
+        let memory = Arc::new(Memory::new(112, true));
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for i in 0..12usize {
@@ -338,21 +467,96 @@ mod tests {
                 scope.spawn(move || {
                     // One of them is larger than the budget: it goes alone.
                     let bytes = if i == 5 { 150 } else { 30 };
-                    let room = memory.reserve::<()>(memory.owner(), bytes, || Ok(())).unwrap();
+                    let visit = memory.visit();
+                    let room = visit.reserve::<()>(|| bytes, || Ok(())).unwrap();
                     let all = now.fetch_add(bytes as usize, Ordering::SeqCst) + bytes as usize;
                     most.fetch_max(all, Ordering::SeqCst);
                     assert!(all <= 100 || all == 150, "{all}");
+                    assert_eq!(room.beside, (i == 5).then_some(0));
                     std::thread::sleep(Duration::from_millis(2));
                     now.fetch_sub(bytes as usize, Ordering::SeqCst);
                     drop(room);
                 });
             }
         });
-        let owner = memory.owner();
-        let first = memory.reserve::<()>(owner, 90, || Ok(())).unwrap();
-        let second = memory.reserve(owner, 90, || Err(())).unwrap();
-        assert!(memory.reserve(memory.owner(), 1, || Err(())).is_err(), "others wait");
+        let (one, other) = (memory.visit(), memory.visit());
+        let first = one.reserve::<()>(|| 90, || Ok(())).unwrap();
+        assert!(other.reserve(|| 20, || Err(())).is_err(), "others wait");
+        drop(one);
+        let second = other.reserve::<()>(|| 90, || Ok(())).unwrap();
+        assert_eq!((second.bytes(), second.beside), (101, Some(101)));
         drop((first, second));
         assert_eq!(memory.lock().reserved, 0);
+    }
+
+    #[test]
+    fn those_who_hold_something_and_want_more_do_not_wait_for_each_other() {
+        let memory = Arc::new(Memory::new(112, true));
+        let met = std::sync::Barrier::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let visit = memory.visit();
+                    let first = visit.reserve::<()>(|| 50, || Ok(())).unwrap();
+                    met.wait();
+                    let second = visit.reserve::<()>(|| 50, || Ok(())).unwrap();
+                    drop((first, second));
+                });
+            }
+        });
+        assert_eq!(memory.lock().reserved, 0);
+    }
+
+    /// A value that keeps something it can make again.
+    struct Keeper(std::sync::Mutex<usize>);
+
+    impl sdk::Port for Keeper {
+        const NAME: &'static str = "keeper";
+        fn encode(&self) -> sdk::Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+        fn decode(_: &[u8]) -> sdk::Result<Self> {
+            sdk::bail!("not stored")
+        }
+        fn size(&self) -> usize {
+            *self.0.lock().unwrap()
+        }
+        fn shed(&self) {
+            *self.0.lock().unwrap() = 0;
+        }
+    }
+
+    #[test]
+    fn what_models_keep_counts_as_it_is_and_goes_before_they_do() {
+        let memory = Arc::new(Memory::new(100, true));
+        let make = || Ok(vec![Value::new(Keeper(0.into()))]);
+        let of_run = memory.model::<()>("m", || Ok(()), make).unwrap();
+        let in_hand = of_run[0].clone();
+        *in_hand.get::<Keeper>().unwrap().0.lock().unwrap() = 60;
+        assert_eq!(memory.used(), 60, "kept since it was made");
+        let visit = memory.visit();
+        let room = visit.reserve::<()>(|| 50, || Ok(())).unwrap();
+        assert_eq!((room.beside, memory.used()), (Some(60), 60), "a step has it in hand");
+        drop((room, in_hand));
+        let mut room = visit.reserve::<()>(|| 50, || Ok(())).unwrap();
+        assert_eq!((room.beside, memory.used()), (None, 0));
+        room.shrink(16);
+        assert_eq!((room.bytes(), memory.lock().reserved), (18, 18));
+        room.shrink(40);
+        assert_eq!(room.bytes(), 18, "it never grows");
+        assert_eq!(memory.lock().models.len(), 1);
+        drop(room);
+    }
+
+    #[test]
+    fn results_take_a_part_of_what_is_free() {
+        let memory = Arc::new(Memory::new(80, true));
+        let first = memory.at_hand(8).unwrap();
+        assert!(memory.at_hand(4).is_none(), "an eighth is 10");
+        assert_eq!(memory.used(), 8);
+        drop(first);
+        let visit = memory.visit();
+        let _room = visit.reserve::<()>(|| 67, || Ok(())).unwrap();
+        assert!(memory.at_hand(6).is_none() && memory.at_hand(5).is_some());
     }
 }

@@ -33,7 +33,7 @@ pub struct Session {
 impl Session {
     /// A session on a store, for one run.
     pub fn new(registry: Registry, store: Store) -> Self {
-        Self::with_memory(registry, store, Memory::new(Memory::default_budget(), false))
+        Self::with_memory(registry, store, Memory::of_process(Memory::default_budget(), false))
     }
 
     /// A session on a store, with this memory for models.

@@ -1,5 +1,6 @@
 //! CLIP's text transformer, as Stable Diffusion uses it.
 
+use crate::kernels::packed::PanelSet;
 use crate::layer::{Hooks, Layer, LayerNorm, Module};
 use crate::ops;
 use crate::parts::{Parts, replaced};
@@ -114,6 +115,7 @@ pub struct ClipText {
     config: ClipConfig,
     tensors: BTreeMap<String, Tensor>,
     modules: Vec<Module>,
+    panels: PanelSet,
     net: Net,
 }
 
@@ -205,11 +207,12 @@ impl ClipText {
                 .then(|| parts.linear("text_projection", d, config.projection_dim, false))
                 .transpose()?,
         };
-        let modules = parts.finish("the text encoder")?;
+        let (modules, panels) = parts.finish("the text encoder")?;
         Ok(Self {
             config,
             tensors,
             modules,
+            panels,
             net,
         })
     }
@@ -264,6 +267,11 @@ impl ClipText {
     /// Every Linear, by its path (`text_model.encoder.layers.0.self_attn.q_proj`).
     pub fn modules(&self) -> Vec<Module> {
         self.modules.clone()
+    }
+
+    /// What is kept of its weights in panels.
+    pub(crate) fn panels(&self) -> &PanelSet {
+        &self.panels
     }
 
     /// The type of the weights, in which the model computes.

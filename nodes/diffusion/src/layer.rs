@@ -3,7 +3,7 @@
 use crate::kernels::packed::Packed;
 use crate::ops;
 use sdk::Result;
-use sdk::candle_core::Tensor;
+use sdk::candle_core::{DType, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -78,20 +78,26 @@ pub struct Layer {
     pub weight: Tensor,
     /// (d_out).
     pub bias: Option<Tensor>,
-    /// The weight as the CPU kernels like it, if it is small.
+    /// The weight as the CPU kernels like it, if it is small, and computed with in f32.
     packed: Option<Arc<Packed>>,
 }
 
 impl Layer {
     /// A layer of frozen tensors.
     pub(crate) fn new(path: &str, kind: LayerKind, weight: Tensor, bias: Option<Tensor>) -> Self {
+        let fitting = weight.dtype() == DType::F32 && weight.device().is_cpu();
         Self {
             path: path.to_owned(),
             kind,
-            packed: Packed::of(weight.dims()).map(Arc::new),
+            packed: Packed::of(weight.dims()).filter(|_| fitting).map(Arc::new),
             weight,
             bias,
         }
+    }
+
+    /// Its panels, if it is kept in panels too.
+    pub(crate) fn packed(&self) -> Option<&Arc<Packed>> {
+        self.packed.as_ref()
     }
 
     /// The layer's output, through its hook if there is one.

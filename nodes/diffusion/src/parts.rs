@@ -1,5 +1,6 @@
 //! Builds a model's layers from named tensors and says in one error all that does not fit.
 
+use crate::kernels::packed::PanelSet;
 use crate::layer::{GroupNorm, Layer, LayerKind, LayerNorm, Module};
 use crate::weights::similar;
 use sdk::candle_core::{DType, Device, Tensor};
@@ -20,6 +21,7 @@ pub(crate) struct Parts<'a> {
     missing: Vec<String>,
     misshapen: Vec<String>,
     modules: Vec<Module>,
+    panels: PanelSet,
 }
 
 impl<'a> Parts<'a> {
@@ -38,6 +40,7 @@ impl<'a> Parts<'a> {
             missing: Vec::new(),
             misshapen: Vec::new(),
             modules: Vec::new(),
+            panels: PanelSet::default(),
         })
     }
 
@@ -93,13 +96,13 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// The modules in the order in which they were asked for; `what` names the model in the error.
+    /// The modules in the order in which they were asked for, and what is kept of them in panels; `what` names the model in the error.
     ///
     /// # Errors
     /// Tensors that are missing, have another shape, or were never asked for.
-    pub(crate) fn finish(self, what: &str) -> Result<Vec<Module>> {
+    pub(crate) fn finish(self, what: &str) -> Result<(Vec<Module>, PanelSet)> {
         let Some(tensors) = self.tensors else {
-            return Ok(self.modules);
+            return Ok((self.modules, self.panels));
         };
         let unexpected: Vec<String> = tensors
             .keys()
@@ -117,7 +120,7 @@ impl<'a> Parts<'a> {
         .map(|(kind, names)| listed(kind, names))
         .collect();
         if problems.is_empty() {
-            return Ok(self.modules);
+            return Ok((self.modules, self.panels));
         }
         let mut help = String::from("the weights and the config.json beside them do not belong together");
         if let Some(first) = self.missing.first() {
@@ -137,7 +140,9 @@ impl<'a> Parts<'a> {
         let bias = bias
             .then(|| self.tensor(&format!("{path}.bias"), &shape[..1]))
             .transpose()?;
-        Ok(Layer::new(path, kind, weight, bias))
+        let layer = Layer::new(path, kind, weight, bias);
+        layer.packed().into_iter().for_each(|packed| self.panels.add(packed));
+        Ok(layer)
     }
 }
 

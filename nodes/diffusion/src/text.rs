@@ -7,6 +7,9 @@ use sdk::candle_core::{D, Tensor};
 use sdk::{Error, Result, bail};
 use std::collections::BTreeMap;
 
+/// States of the widest layer that an encoder has in memory at once, at the most.
+const IN_FLIGHT: usize = 8;
+
 /// A prompt as the UNet wants it.
 #[derive(Clone, Debug)]
 pub struct Encoded {
@@ -108,6 +111,29 @@ impl TextEncoders {
     /// The encoders, in the pipeline's order.
     pub fn encoders(&self) -> &[TextEncoder] {
         &self.encoders
+    }
+
+    /// About how many bytes encoding one prompt takes beside the encoders: their weights in panels that are not there
+    /// yet, and what is in flight.
+    pub fn working_bytes(&self) -> usize {
+        let of = |encoder: &TextEncoder| {
+            let config = encoder.model.config();
+            let state = config.max_position_embeddings * config.hidden_size.max(config.intermediate_size);
+            IN_FLIGHT * state * size_of::<f32>() + encoder.model.panels().missing(false)
+        };
+        self.encoders.iter().map(of).sum()
+    }
+
+    /// These encoders with panels of their own; the weights are shared.
+    ///
+    /// # Errors
+    /// None for encoders that are whole.
+    pub(crate) fn bare(&self) -> Result<Self> {
+        let mut bare = self.clone();
+        for encoder in &mut bare.encoders {
+            encoder.model = encoder.model.with_weights(&BTreeMap::new())?;
+        }
+        Ok(bare)
     }
 
     /// These encoders with some tensors of encoder `index` replaced; everything else is shared.

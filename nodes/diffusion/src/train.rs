@@ -288,37 +288,13 @@ impl Trainer {
     }
 
     fn backward(&self, batch: &Batch) -> Result<(f64, Vec<Vec<f32>>)> {
-        let (device, model) = (self.unet.device(), self.unet.dtype());
-        let precise = para::working_dtype(model);
-        let mut hooks = Hooks::none();
-        let mut leaves: Vec<Var> = Vec::new();
         let bases = self.bases()?;
-        let leaf = |tensor: Tensor| Var::from_tensor(&tensor.to_dtype(precise)?.to_device(device)?);
-        for (index, site) in self.sites.iter().enumerate() {
-            let hook: Arc<dyn Hook> = match self.options.method {
-                Method::Para { .. } => {
-                    let (_, var) = &bases[index];
-                    leaves.push(var.clone());
-                    Arc::new(ParaHook {
-                        q: var.as_tensor().clone(),
-                        strength: self.gate(),
-                    })
-                }
-                Method::Lora { alpha } => {
-                    let [down, up] = [2 * index, 2 * index + 1].map(|i| &self.params[i]);
-                    let tensor = |p: &Param| Tensor::from_slice(&p.value, p.shape.as_slice(), &Device::Cpu);
-                    let (down, up) = (leaf(tensor(down)?)?, leaf(tensor(up)?)?);
-                    leaves.extend([down.clone(), up.clone()]);
-                    let scale = alpha / self.options.rule.rank as f64;
-                    Arc::new(LoraHook {
-                        down: down.as_tensor().clone(),
-                        up: up.as_tensor().clone(),
-                        scale,
-                    })
-                }
-            };
-            hooks.insert(site.path.clone(), hook);
-        }
+        let mut leaves: Vec<Var> = Vec::new();
+        let hooks = self.hooks(&bases, self.gate(), |tensor| {
+            let leaf = Var::from_tensor(&tensor)?;
+            leaves.push(leaf.clone());
+            Ok(leaf.into_inner())
+        })?;
         let (value, reached) = self.flow(batch, &hooks, &leaves)?;
         let of_param = |(param, (index, gradient)): (&Param, (usize, Option<Tensor>))| {
             let Some(gradient) = gradient else {
@@ -348,8 +324,43 @@ impl Trainer {
         Ok((value, gradients))
     }
 
-    /// B = Q·R of every PaRa in training and Q's leaf, on all threads; nothing for LoRA.
-    fn bases(&self) -> Result<Vec<(Basis, Var)>> {
+    /// What is learnt so far, to draw with.
+    fn learnt(&self) -> Result<Hooks> {
+        self.hooks(&in_pool(|| self.bases())?, 1.0, Ok)
+    }
+
+    /// The hooks of all trained modules, whose tensors, in the type that is computed with, go through `leaf`.
+    fn hooks(
+        &self,
+        bases: &[(Basis, Tensor)],
+        strength: f64,
+        mut leaf: impl FnMut(Tensor) -> Result<Tensor>,
+    ) -> Result<Hooks> {
+        let (device, precise) = (self.unet.device(), para::working_dtype(self.unet.dtype()));
+        let mut hooks = Hooks::none();
+        for (index, site) in self.sites.iter().enumerate() {
+            let hook: Arc<dyn Hook> = match self.options.method {
+                Method::Para { .. } => {
+                    let q = leaf(bases[index].1.clone())?;
+                    Arc::new(ParaHook { q, strength })
+                }
+                Method::Lora { alpha } => {
+                    let mut half = |param: &Param| {
+                        let tensor = Tensor::from_slice(&param.value, param.shape.as_slice(), &Device::Cpu)?;
+                        leaf(tensor.to_dtype(precise)?.to_device(device)?)
+                    };
+                    let (down, up) = (half(&self.params[2 * index])?, half(&self.params[2 * index + 1])?);
+                    let scale = alpha / self.options.rule.rank as f64;
+                    Arc::new(LoraHook { down, up, scale })
+                }
+            };
+            hooks.insert(site.path.clone(), hook);
+        }
+        Ok(hooks)
+    }
+
+    /// B = Q·R of every PaRa in training, with Q in the type that is computed with, on all threads; nothing for LoRA.
+    fn bases(&self) -> Result<Vec<(Basis, Tensor)>> {
         let Method::Para { .. } = self.options.method else {
             return Ok(Vec::new());
         };
@@ -358,7 +369,7 @@ impl Trainer {
             let values: Vec<f64> = param.value.iter().map(|v| f64::from(*v)).collect();
             let basis =
                 Basis::new(&values, param.shape[0], param.shape[1]).context(|| format!("module {}", param.name))?;
-            let q = Var::from_tensor(&basis.q(precise)?.to_device(self.unet.device())?)?;
+            let q = basis.q(precise)?.to_device(self.unet.device())?;
             Ok((basis, q))
         };
         self.params.par_iter().map(basis).collect()

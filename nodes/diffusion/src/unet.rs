@@ -14,7 +14,7 @@ pub use config::{PerBlock, UnetConfig};
 pub(crate) use segments::{Pass, SOURCES};
 
 use crate::kernels::in_pool;
-use crate::kernels::packed::Packed;
+use crate::kernels::packed::PanelSet;
 use crate::layer::{GroupNorm, Hooks, Layer};
 use crate::parts::{Parts, replaced};
 use blocks::{Mid, Stage};
@@ -51,6 +51,7 @@ pub struct Unet {
     config: UnetConfig,
     tensors: BTreeMap<String, Tensor>,
     modules: Vec<Module>,
+    panels: PanelSet,
     net: Net,
 }
 
@@ -104,7 +105,7 @@ impl Net {
 pub fn module_shapes(config: &UnetConfig) -> Result<Vec<Module>> {
     let mut parts = Parts::drawing()?;
     Net::new(&mut parts, config)?;
-    parts.finish("the UNet")
+    Ok(parts.finish("the UNet")?.0)
 }
 
 impl Unet {
@@ -115,11 +116,12 @@ impl Unet {
     pub fn new(config: UnetConfig, tensors: BTreeMap<String, Tensor>) -> Result<Self> {
         let mut parts = Parts::new(&tensors)?;
         let net = Net::new(&mut parts, &config)?;
-        let modules = parts.finish("the UNet")?;
+        let (modules, panels) = parts.finish("the UNet")?;
         Ok(Self {
             config,
             tensors,
             modules,
+            panels,
             net,
         })
     }
@@ -168,13 +170,15 @@ impl Unet {
         }
     }
 
-    /// Bytes of the weights that are kept a second time, as the CPU kernels like them: made as they are used, they stay
-    /// with the model.
-    pub fn panel_bytes(&self) -> usize {
-        match self.working_dtype() == DType::F32 && self.device().is_cpu() {
-            true => self.modules.iter().map(|module| Packed::bytes(&module.shape)).sum(),
-            false => 0,
-        }
+    /// The weights that are kept a second time, as the CPU kernels like them: made as they are used, they stay with the
+    /// model until the room is needed.
+    pub(crate) fn panels(&self) -> &PanelSet {
+        &self.panels
+    }
+
+    /// Bytes of the weights that are kept a second time, as the CPU kernels like them, which a forward pass will make.
+    pub fn missing_panels(&self) -> usize {
+        self.panels.missing(false)
     }
 
     /// Where the weights are.

@@ -3,6 +3,7 @@
 mod attention;
 
 use crate::kernels::in_pool;
+use crate::kernels::packed::PanelSet;
 use crate::layer::{GroupNorm, Hooks, Layer};
 use crate::noise::Generator;
 use crate::ops;
@@ -143,6 +144,7 @@ pub struct Vae {
     post_quant: Option<Layer>,
     decoder: Decoder,
     tensors: Vec<Tensor>,
+    panels: PanelSet,
 }
 
 impl Vae {
@@ -158,7 +160,7 @@ impl Vae {
             .collect::<Result<BTreeMap<_, _>>>()?;
         let mut parts = Parts::new(&tensors)?;
         let latent = config.latent_channels;
-        let made = Self {
+        let mut made = Self {
             encoder: Encoder::new(&mut parts, &config)?,
             quant: config
                 .use_quant_conv
@@ -171,8 +173,9 @@ impl Vae {
             decoder: Decoder::new(&mut parts, &config)?,
             config,
             tensors: tensors.values().cloned().collect(),
+            panels: PanelSet::default(),
         };
-        parts.finish("the autoencoder")?;
+        made.panels = parts.finish("the autoencoder")?.1;
         Ok(made)
     }
 
@@ -206,6 +209,11 @@ impl Vae {
         })
     }
 
+    /// What is kept of its weights in panels.
+    pub(crate) fn panels(&self) -> &PanelSet {
+        &self.panels
+    }
+
     /// Its weights.
     pub fn tensors(&self) -> &[Tensor] {
         &self.tensors
@@ -217,7 +225,7 @@ impl Vae {
     }
 
     /// About how many bytes one picture of `height` × `width` pixels takes while it is encoded or decoded: four feature
-    /// maps of the widest block at full size, in f32.
+    /// maps of the widest block at full size, in f32, and the weights in panels that are not there yet.
     pub fn working_bytes(&self, height: usize, width: usize) -> usize {
         let channels = self
             .config
@@ -227,7 +235,7 @@ impl Vae {
             .max()
             .copied()
             .unwrap_or(0);
-        4 * 4 * channels * height * width
+        4 * 4 * channels * height * width + self.panels.missing(false)
     }
 
     /// The configuration.

@@ -28,6 +28,7 @@ fn images(
     if files.is_empty() {
         sdk::bail!("no picture in {}", path.display(); help: "expected .png, .jpg, .jpeg or .webp files");
     }
+    let _room = context.reserve(decoded_bytes(&files))?;
     let mut images = sdk::Images::default();
     for file in &files {
         context.check()?;
@@ -55,6 +56,23 @@ fn images(
         }
     }
     Ok(images)
+}
+
+/// What pictures take: themselves and their copy for the store, and the largest of them on its way. Files that cannot be
+/// read are told of when they are.
+fn decoded_bytes(files: &[PathBuf]) -> usize {
+    let pixels = files.iter().filter_map(|file| {
+        let (width, height) = ImageReader::open(file)
+            .ok()?
+            .with_guessed_format()
+            .ok()?
+            .into_dimensions()
+            .ok()?;
+        let pixels = u64::from(width) * u64::from(height);
+        (pixels <= LARGEST).then_some(pixels as usize)
+    });
+    let (all, largest) = pixels.fold((0, 0), |(all, largest), pixels| (all + pixels, pixels.max(largest)));
+    2 * 3 * all + 8 * largest
 }
 
 fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -49,6 +49,7 @@ fn apply(
         allow_partial,
     };
     let (mut model, mut text) = (model.clone(), text.cloned());
+    let mut rooms = Vec::new();
     for (index, adapter) in adapters.into_iter().enumerate() {
         if !adapter.paras().is_empty() {
             sdk::bail!("input `adapters`: number {} is a {}, expected a LoRA", index + 1, adapter.kind();
@@ -56,6 +57,7 @@ fn apply(
         }
         let adapter = Arc::new(adapter.clone());
         if adapter.touches(Part::Unet) {
+            rooms.push(context.reserve(model.unet.changed_bytes(&adapter))?);
             let (unet, coverage) = model.unet.apply(adapter.clone(), options)?;
             context.info(coverage.to_string());
             for warning in &coverage.warnings {
@@ -66,6 +68,7 @@ fn apply(
         if adapter.touches(Part::Text) || adapter.touches(Part::Text2) {
             match &text {
                 Some(linked) => {
+                    rooms.push(context.reserve(linked.adapted()?.changed_bytes(&adapter))?);
                     let (adapted, coverages) = linked.apply(adapter, options)?;
                     for coverage in coverages.iter().filter(|coverage| !coverage.matched.is_empty()) {
                         context.info(coverage.to_string());

@@ -48,6 +48,7 @@ fn apply(
         allow_partial,
         ..Options::default()
     };
+    let _room = context.reserve(model.unet.changed_bytes(&adapter))?;
     let (unet, coverage) = model.unet.apply(Arc::new(adapter), options)?;
     context.info(coverage.to_string());
     for warning in &coverage.warnings {

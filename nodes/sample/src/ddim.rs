@@ -103,11 +103,14 @@ fn ddim(
     };
     let copies = if guidance > 1.0 { 2 * rows } else { rows };
     let tokens = prompt.states.dim(1)?;
-    let _room = context.reserve(train::sampling_bytes(unet, copies, (height, width), tokens)?)?;
+    let needed = train::sampling_bytes(unet, copies, (height, width), tokens)?;
+    let mut room = context.reserve_with(|| needed + unet.missing_panels())?;
     context.progress(0, timesteps.len(), "");
     let mut shown: Option<Instant> = None;
     let drawn = sampler::sample(&sampling, &latents, &mut generator, &mut |step| {
         context.progress(step.done, step.total, "");
+        // What the first step made counts with the model.
+        room.shrink(needed);
         if context.previews() && shown.is_none_or(|at| at.elapsed() >= OFTEN) {
             shown = Some(Instant::now());
             let picture = model

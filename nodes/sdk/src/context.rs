@@ -2,7 +2,6 @@
 
 use crate::{Error, Image, Result, Series, Slot};
 use serde_json::Value as Json;
-use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,16 +59,34 @@ pub enum Live {
     StopAndKeep,
 }
 
+/// The engine's side of a [`Room`], which ends when it is dropped.
+pub trait Promise: Send {
+    /// So many bytes are enough from now on.
+    fn shrink(&mut self, bytes: u64);
+}
+
+/// Without an engine nothing is counted.
+impl Promise for () {
+    fn shrink(&mut self, _: u64) {}
+}
+
 /// Memory that was promised; given back when dropped.
 #[must_use = "the promise ends when this is dropped"]
 pub struct Room {
-    _held: Box<dyn Any + Send>,
+    promise: Box<dyn Promise>,
 }
 
 impl Room {
-    /// A promise that ends when `held` is dropped.
-    pub fn new(held: impl Any + Send) -> Self {
-        Self { _held: Box::new(held) }
+    /// What the engine promises.
+    pub fn new(promise: impl Promise + 'static) -> Self {
+        Self {
+            promise: Box::new(promise),
+        }
+    }
+
+    /// Gives back all but so many bytes: what else was promised is no longer needed, or belongs to a model that counts it.
+    pub fn shrink(&mut self, bytes: usize) {
+        self.promise.shrink(bytes as u64);
     }
 }
 
@@ -105,11 +122,12 @@ pub trait Host: Send + Sync {
     fn live(&self) -> Vec<Live> {
         Vec::new()
     }
-    /// Waits until there is room for so many bytes beside what is in memory.
+    /// Waits until there is room for so many bytes beside what is in memory. How many they are is asked again while it
+    /// waits.
     ///
     /// # Errors
     /// When the user asked to stop meanwhile.
-    fn reserve(&self, bytes: u64) -> Result<Room> {
+    fn reserve(&self, bytes: &dyn Fn() -> u64) -> Result<Room> {
         let _ = bytes;
         Ok(Room::new(()))
     }
@@ -207,7 +225,16 @@ impl Context {
     /// # Errors
     /// [`Error::cancelled`] when the user asked to stop meanwhile.
     pub fn reserve(&self, bytes: usize) -> Result<Room> {
-        self.host.reserve(bytes as u64)
+        self.host.reserve(&|| bytes as u64)
+    }
+
+    /// As [`reserve`](Self::reserve), for a need that changes while the step waits: what a model keeps may have been made by
+    /// another step meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::cancelled`] when the user asked to stop meanwhile.
+    pub fn reserve_with(&self, bytes: impl Fn() -> usize) -> Result<Room> {
+        self.host.reserve(&|| bytes() as u64)
     }
 
     /// Says that the result is not that of the node's own parameters, but the one that `param` set to `value` gives

@@ -30,7 +30,7 @@ mod series;
 mod values;
 
 pub use candle_core;
-pub use context::{Context, Detached, Event, Host, Level, Live, Room};
+pub use context::{Context, Detached, Event, Host, Level, Live, Promise, Room};
 pub use error::{Error, Result, ResultExt};
 pub use image;
 pub use node::{Inputs, Node, NodeDef, NodeSpec, Outputs, Registrar};

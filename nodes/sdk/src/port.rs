@@ -24,10 +24,13 @@ pub trait Port: Any + Send + Sync + Sized {
     /// When the bytes are damaged or of another type.
     fn decode(bytes: &[u8]) -> Result<Self>;
 
-    /// About how many bytes of memory the value holds, beside [`tensors`](Self::tensors).
+    /// About how many bytes of memory the value holds now, beside [`tensors`](Self::tensors).
     fn size(&self) -> usize {
         size_of::<Self>()
     }
+
+    /// Lets go of memory that the value can fill again by itself; asked for when room is needed and no node is using it.
+    fn shed(&self) {}
 
     /// The tensors it holds. Those that several values share (a model and the same model with an adapter) are counted
     /// once.
@@ -56,6 +59,7 @@ pub struct PortInfo {
     decode: fn(&[u8]) -> Result<Shared>,
     encode: fn(&(dyn Any + Send + Sync)) -> Result<Option<Vec<u8>>>,
     size: fn(&(dyn Any + Send + Sync)) -> usize,
+    shed: fn(&(dyn Any + Send + Sync)),
     held: fn(&(dyn Any + Send + Sync)) -> Vec<Held>,
 }
 
@@ -68,6 +72,7 @@ impl PortInfo {
             decode: |bytes| Ok(Arc::new(T::decode(bytes)?)),
             encode: |any| any.downcast_ref::<T>().map_or(Ok(None), T::encode),
             size: |any| any.downcast_ref::<T>().map_or(0, T::size),
+            shed: |any| any.downcast_ref::<T>().map_or((), T::shed),
             held: |any| any.downcast_ref::<T>().map_or_else(Vec::new, held),
         }
     }
@@ -167,14 +172,19 @@ impl Value {
         (self.info.encode)(&*self.data)
     }
 
-    /// Whether somebody else holds it too.
-    pub fn is_shared(&self) -> bool {
-        Arc::strong_count(&self.data) > 1
+    /// How many hold it.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.data)
     }
 
-    /// About how many bytes of memory it holds, beside its tensors.
+    /// About how many bytes of memory it holds now, beside its tensors.
     pub fn size(&self) -> usize {
         (self.info.size)(&*self.data)
+    }
+
+    /// Lets go of memory that it can fill again by itself.
+    pub fn shed(&self) {
+        (self.info.shed)(&*self.data);
     }
 
     /// The tensors it holds.

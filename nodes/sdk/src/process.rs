@@ -4,6 +4,32 @@
     reason = "the C library's allocator and the environment have no safe interface"
 )]
 
+/// Bytes of memory that this process occupies; 0 where the system does not tell.
+pub fn resident() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: it takes a name and gives a number.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages = text
+            .split_ascii_whitespace()
+            .nth(1)
+            .and_then(|pages| pages.parse::<u64>().ok());
+        pages.unwrap_or(0) * u64::try_from(page).unwrap_or(0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
+}
+
+/// Gives the system back what the allocator keeps of freed memory.
+pub fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the allocator looks after itself.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Sets up this process for tensors; to be called first thing in `main`, while there is one thread.
 ///
 /// * glibc's allocator maps every large block anew and gives freed memory back at once, so that each tensor is paid for

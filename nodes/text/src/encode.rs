@@ -18,6 +18,7 @@ fn encode(
     negative: Option<String>,
 ) -> Result<TextConditioning> {
     let encoders = text.encoders()?;
+    let _room = context.reserve_with(|| encoders.working_bytes())?;
     let positive = encoders.encode(&prompt)?;
     let negative = encoders.encode_negative(negative.as_deref())?;
     for encoded in [&positive, &negative] {

@@ -17,7 +17,7 @@ fn decode(
     let total = latent.0.dim(0)?;
     let (_, _, height, width) = latent.0.dims4()?;
     let factor = vae.config().factor();
-    let _room = context.reserve(vae.working_bytes(height * factor, width * factor))?;
+    let _room = context.reserve_with(|| vae.working_bytes(height * factor, width * factor))?;
     let mut images = Images::default();
     for index in 0..total {
         context.check()?;

@@ -16,7 +16,7 @@ fn encode(
     let vae = &vae.0;
     let pixels = pictures::to_tensor(images, vae.config().factor())?;
     let (_, _, height, width) = pixels.dims4()?;
-    let _room = context.reserve(vae.working_bytes(height, width))?;
+    let _room = context.reserve_with(|| vae.working_bytes(height, width))?;
     let mut latents = Vec::new();
     for index in 0..images.items.len() {
         context.check()?;

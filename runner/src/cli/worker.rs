@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(global: &Global, arguments: &Arguments) -> Result<()> {
-    let memory = Memory::new(global.memory_budget(), true);
+    let memory = Memory::of_process(global.memory_budget(), true);
     let session = Session::with_memory(global.registry()?, global.open_store()?, memory);
     let reloader = Reloader::new(global.places()?, session.registry.clone(), session.store.clone());
     worker::serve(

@@ -2,9 +2,10 @@
 
 use super::Sink;
 use crate::live::Desk;
-use crate::memory::Memory;
+use crate::memory::{Reservation, Visit};
 use crate::picture;
 use crate::provenance;
+use crate::size;
 use crate::store::Store;
 use protocol::Event;
 use sdk::{Host, Room, Series, Slot};
@@ -26,9 +27,10 @@ pub(super) struct NodeHost {
     pub(super) patient: Arc<AtomicUsize>,
     pub(super) desk: Arc<Desk>,
     pub(super) previews: bool,
-    pub(super) memory: Arc<Memory>,
-    /// The name that it reserves memory under.
-    pub(super) owner: u64,
+    /// Its place in memory.
+    pub(super) visit: Visit,
+    /// What a model reserved while it was made, kept until the model itself is counted; none for a node that makes none.
+    pub(super) rooms: Option<Mutex<Vec<Reservation>>>,
     /// Whether it is among the patient.
     pub(super) waits: AtomicBool,
     /// Whether it is at the desk.
@@ -198,7 +200,7 @@ impl Host for NodeHost {
         self.desk.take(&self.node)
     }
 
-    fn reserve(&self, bytes: u64) -> sdk::Result<Room> {
+    fn reserve(&self, bytes: &dyn Fn() -> u64) -> sdk::Result<Room> {
         let mut told = false;
         let wait = || {
             if !std::mem::replace(&mut told, true) {
@@ -212,7 +214,28 @@ impl Host for NodeHost {
                 false => Ok(()),
             }
         };
-        self.memory.reserve(self.owner, bytes, wait).map(Room::new)
+        let room = self.visit.reserve(bytes, wait)?;
+        if let Some(beside) = room.beside {
+            self.sink.event(Event::Log {
+                node: Some(self.node.clone()),
+                level: protocol::Level::Warning,
+                text: format!(
+                    "takes about {} beside the {} in memory, more than the budget of {} (--memory): it goes on alone, and \
+                     the machine may run out of memory. To take less: a smaller batch or resolution, or \
+                     `checkpoint: block` in a training",
+                    size::show(room.bytes()),
+                    size::show(beside),
+                    size::show(self.visit.budget()),
+                ),
+            });
+        }
+        Ok(match &self.rooms {
+            Some(rooms) => {
+                rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+                Room::new(())
+            }
+            None => Room::new(room),
+        })
     }
 
     fn stands_for(&self, param: &str, value: Json) {

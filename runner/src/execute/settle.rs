@@ -1,11 +1,20 @@
 //! What the end of one node means for the others.
 
 use super::{Run, Standing};
+use crate::memory::AtHand;
 use crate::store::Record;
 use graph::catalog::NodeKind;
 use protocol::Event;
+use sdk::Value;
 use serde_json::Value as Json;
 use std::sync::PoisonError;
+
+/// What a node gave, while somebody in this run needs it.
+pub(super) struct Held {
+    pub(super) values: Vec<Value>,
+    /// Its part of the memory; models are counted where they are shared.
+    _room: Option<AtHand>,
+}
 
 impl Run<'_> {
     pub(super) fn is_quick(&self, index: usize) -> bool {
@@ -63,6 +72,16 @@ impl Run<'_> {
                 });
             }
         }
+    }
+
+    /// What a node gave stays at hand for those below it if there is room; else they read it from the store.
+    pub(super) fn hold(&self, values: Vec<Value>, record: &Record) -> Option<Held> {
+        let stored: Option<u64> = record.outputs.iter().map(|output| output.size).sum();
+        let room = match stored {
+            Some(bytes) => Some(self.steps.session.memory.at_hand(bytes)?),
+            None => None,
+        };
+        Some(Held { values, _room: room })
     }
 
     /// A node is done with its inputs; values that nobody else needs leave memory.

@@ -4,6 +4,7 @@ use super::Control;
 use super::host::NodeHost;
 use crate::failure::{Failure, Kind};
 use crate::host::Loaded;
+use crate::memory::Reservation;
 use crate::pace;
 use crate::panic;
 use crate::resolve::{State, Step, Steps};
@@ -58,6 +59,8 @@ pub(super) struct Done {
     pub(super) record: Record,
     /// The node was ended early: its result is that of another value of a parameter.
     pub(super) stands_for: Option<(String, Json)>,
+    /// What was reserved for a model that is not counted yet.
+    rooms: Vec<Reservation>,
 }
 
 pub(super) enum TaskError {
@@ -117,12 +120,15 @@ impl Task<'_> {
         let session = self.steps.session;
         if self.step.implementation.ty.kind == NodeKind::Lazy {
             let mut record = None;
+            // What its making reserved is given back when the model itself is counted.
+            let mut _rooms = Vec::new();
             let values = session.memory.model(
                 &self.key,
                 || self.wait(),
                 || {
                     let done = self.execute()?;
                     record = Some(done.record);
+                    _rooms = done.rooms;
                     done.values.ok_or(TaskError::Cancelled)
                 },
             )?;
@@ -131,6 +137,7 @@ impl Task<'_> {
                 values: Some(values),
                 executed: true,
                 stands_for: None,
+                rooms: Vec::new(),
             });
         }
         let ty = &self.step.implementation.ty;
@@ -152,6 +159,7 @@ impl Task<'_> {
                 executed: false,
                 record,
                 stands_for: None,
+                rooms: Vec::new(),
             });
         }
         self.control.sink.event(Event::Started {
@@ -211,8 +219,8 @@ impl Task<'_> {
             patient: self.control.patient.clone(),
             desk: self.control.desk.clone(),
             previews: self.control.previews,
-            memory: session.memory.clone(),
-            owner: session.memory.owner(),
+            visit: session.memory.visit(),
+            rooms: (self.step.implementation.ty.kind == NodeKind::Lazy).then(Mutex::default),
             waits: AtomicBool::new(false),
             listens: AtomicBool::new(false),
             claims: self.claims.clone(),
@@ -241,7 +249,11 @@ impl Task<'_> {
         };
         self.check_files()?;
         let stands_for = host.stands_for.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.keep(&code, values, stands_for, took)
+        let mut done = self.keep(&code, values, stands_for, took)?;
+        if let Some(rooms) = &host.rooms {
+            done.rooms = std::mem::take(&mut *rooms.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok(done)
     }
 
     /// The result goes under a key that says what was in the files when the run began; it must still be so.
@@ -374,6 +386,7 @@ impl Task<'_> {
             executed: true,
             record,
             stands_for,
+            rooms: Vec::new(),
         })
     }
 }

@@ -174,6 +174,14 @@ impl fmt::Display for Coverage {
     }
 }
 
+/// Bytes of the weights that a list of adapters changes in `target`.
+pub(crate) fn changed_bytes<'a>(target: &Target, adapters: impl Iterator<Item = &'a Adapter>) -> usize {
+    let modules = adapters.flat_map(Adapter::modules);
+    let names: BTreeSet<String> = modules.filter_map(|module| target.weight(&module)).collect();
+    let weights = names.iter().filter_map(|name| target.base.get(name));
+    weights.map(|w| w.elem_count() * w.dtype().size_in_bytes()).sum()
+}
+
 /// What `adapter` would match in `target`, without changing anything.
 pub fn coverage(adapter: &Adapter, target: &Target) -> Coverage {
     let mut result = Coverage {

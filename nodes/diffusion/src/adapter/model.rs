@@ -1,9 +1,9 @@
 //! Models with adapters: always computed from the base and the whole list.
 
 use crate::adapter::Adapter;
-use crate::adapter::apply::{Applied, Coverage, Options, Target, coverage, fold};
+use crate::adapter::apply::{Applied, Coverage, Options, Target, changed_bytes, coverage, fold};
 use crate::adapter::names::{Part, UnetLayout};
-use crate::text::TextEncoders;
+use crate::text::{TextEncoder, TextEncoders};
 use crate::unet::Unet;
 use sdk::candle_core::Tensor;
 use sdk::{Result, bail};
@@ -50,9 +50,28 @@ impl AdaptedUnet {
         applied.push(Applied { adapter, options });
         let changed = fold(&target, &applied)?;
         let unet = Arc::new(self.base.with_weights(&changed)?);
-        let base = self.base.clone();
+        // The weights of the base are kept, not what a model without adapters keeps of them in panels.
+        let base = match self.applied.is_empty() {
+            true => Arc::new(self.base.with_weights(&BTreeMap::new())?),
+            false => self.base.clone(),
+        };
         Ok((Self { base, applied, unet }, coverage))
     }
+
+    /// Bytes of the weights that the model has anew with one adapter more.
+    pub fn changed_bytes(&self, adapter: &Adapter) -> usize {
+        let layout = UnetLayout::from(self.base.config());
+        let target = Target {
+            part: Part::Unet,
+            layout: Some(&layout),
+            base: self.base.tensors(),
+        };
+        changed_bytes(&target, all(&self.applied, adapter))
+    }
+}
+
+fn all<'a>(applied: &'a [Applied], adapter: &'a Adapter) -> impl Iterator<Item = &'a Adapter> {
+    applied.iter().map(|applied| &*applied.adapter).chain([adapter])
 }
 
 /// The changed weights of one text encoder under a list of adapters, and what the last of them matched.
@@ -121,11 +140,30 @@ impl AdaptedText {
             }
             coverages.extend(coverage);
         }
+        let base = match self.applied.is_empty() {
+            true => Arc::new(self.base.bare()?),
+            false => self.base.clone(),
+        };
         let adapted = Self {
-            base: self.base.clone(),
+            base,
             applied,
             text: Arc::new(text),
         };
         Ok((adapted, coverages))
+    }
+
+    /// Bytes of the weights that the encoders have anew with one adapter more.
+    pub fn changed_bytes(&self, adapter: &Adapter) -> usize {
+        let parts = [Part::Text, Part::Text2].into_iter().zip(self.base.encoders());
+        let bytes = |(part, encoder): (Part, &TextEncoder)| {
+            let base = encoder.model.tensors();
+            let target = Target {
+                part,
+                layout: None,
+                base,
+            };
+            changed_bytes(&target, all(&self.applied, adapter))
+        };
+        parts.map(bytes).sum()
     }
 }

@@ -193,11 +193,14 @@ impl Conv {
     fn forward(&self, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Vec<f32> {
         let packed = self.packed.as_ref();
         if let Some(fast) = Winograd::forward(self) {
-            let filters = packed.map_or(Filters::Stored(w), |packed| Filters::Packed(packed.forward(w)));
+            let lent = packed.map(|packed| packed.forward(w));
+            let filters = lent
+                .as_ref()
+                .map_or(Filters::Stored(w), |lent| Filters::Packed(lent.panels()));
             return fast.convolve(x, filters, b);
         }
         if let (Some(narrow), Some(packed)) = (Narrow::forward(self), packed) {
-            return narrow.convolve(x, packed.forward(w), b);
+            return narrow.convolve(x, packed.forward(w).panels(), b);
         }
         let (pixels, depth, image) = (self.pixels(), self.depth(), self.ci * self.plane());
         let parallel = self.n * self.co * pixels * depth > SMALL_PRODUCT;
@@ -290,11 +293,14 @@ impl Conv {
     pub(super) fn input_gradient(&self, w: &[f32], dy: &[f32]) -> Vec<f32> {
         let packed = self.packed.as_ref();
         if let Some(fast) = Winograd::input_gradient(self) {
-            let filters = packed.map_or(Filters::Turned(w), |packed| Filters::Packed(packed.backward(w)));
+            let lent = packed.map(|packed| packed.backward(w));
+            let filters = lent
+                .as_ref()
+                .map_or(Filters::Turned(w), |lent| Filters::Packed(lent.panels()));
             return fast.convolve(dy, filters, None);
         }
         if let (Some(narrow), Some(packed)) = (Narrow::input_gradient(self), packed) {
-            return narrow.convolve(dy, packed.backward(w), None);
+            return narrow.convolve(dy, packed.backward(w).panels(), None);
         }
         let (pixels, plane, taps, depth) = (self.pixels(), self.plane(), self.taps(), self.depth());
         let parallel = self.n * self.co * pixels * depth > SMALL_PRODUCT;

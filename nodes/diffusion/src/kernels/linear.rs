@@ -90,6 +90,7 @@ impl Linear {
     fn forward(&self, x: &[f32], w: &[f32], b: Option<&[f32]>) -> Vec<f32> {
         if let Some(packed) = &self.packed {
             let panels = packed.forward(w);
+            let panels = panels.panels();
             // SAFETY: the product writes all of the output.
             return unsafe {
                 filled(self.rows * self.d_out, |out| {
@@ -121,6 +122,7 @@ impl Linear {
                     with_values(w, |w| {
                         if let Some(packed) = &self.packed {
                             let panels = packed.backward(w);
+                            let panels = panels.panels();
                             // SAFETY: the product writes all of the gradient.
                             return Ok(unsafe {
                                 filled(rows * d_in, |out| {

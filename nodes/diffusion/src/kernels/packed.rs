@@ -1,11 +1,12 @@
-//! Frozen weights in the layout that the kernels multiply with, made once and kept with their layer.
+//! Frozen weights in the layout that the kernels multiply with, made when first used and kept with their layer until
+//! somebody needs the room.
 //!
 //! A panel holds 64 output channels side by side: for each tap and input channel one row of 64 values. The backward
 //! pass has panels of its own, where inputs and outputs change places and filters are turned by half a circle.
 
 use super::micro::{PANEL, PanelProduct, ROWS};
 use super::{SMALL_PRODUCT, Shared, spread, with_scratch};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Values above which a weight is not kept a second time: large layers have work enough for packing not to count, and
 /// their memory does.
@@ -17,9 +18,24 @@ pub(crate) struct Packed {
     outputs: usize,
     inputs: usize,
     taps: usize,
-    forward: OnceLock<Vec<f32>>,
-    backward: OnceLock<Vec<f32>>,
+    forward: Slot,
+    backward: Slot,
 }
+
+/// Panels of one direction, while they are there.
+#[derive(Debug, Default)]
+struct Slot(Mutex<Option<Arc<Vec<f32>>>>);
+
+/// Panels in the hands of a kernel: they stay until it is done, also when they are let go of meanwhile.
+pub(super) struct Lent<'a> {
+    values: Arc<Vec<f32>>,
+    packed: &'a Packed,
+    turned: bool,
+}
+
+/// The panels of a whole model.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PanelSet(Vec<Arc<Packed>>);
 
 /// Panels: row `tap · inputs + input` of panel `p` holds the weights of outputs 64 p and on, zeros behind the last.
 #[derive(Clone, Copy, Debug)]
@@ -41,41 +57,104 @@ impl Packed {
             outputs,
             inputs,
             taps,
-            forward: OnceLock::new(),
-            backward: OnceLock::new(),
+            forward: Slot::default(),
+            backward: Slot::default(),
         })
     }
 
-    /// Bytes of the panels of both directions for a weight of this shape; 0 if it is too large for them.
-    pub(crate) fn bytes(shape: &[usize]) -> usize {
-        let floats = |packed: Self| {
-            let wide = |size: usize| size.next_multiple_of(PANEL);
-            packed.taps * (wide(packed.outputs) * packed.inputs + wide(packed.inputs) * packed.outputs)
-        };
-        Self::of(shape).map_or(0, floats) * size_of::<f32>()
-    }
-
     /// The panels of the forward pass, from the weight as it is stored.
-    pub(super) fn forward(&self, w: &[f32]) -> Panels<'_> {
+    pub(super) fn forward(&self, w: &[f32]) -> Lent<'_> {
         let (outputs, inputs, taps) = (self.outputs, self.inputs, self.taps);
         let value = |output: usize, input: usize, tap: usize| w[(output * inputs + input) * taps + tap];
-        Panels {
-            values: once(&self.forward, || pack(outputs, inputs, taps, value)).as_slice(),
-            outputs,
-            inputs,
-            taps,
-        }
+        self.lend(self.forward.get(|| pack(outputs, inputs, taps, value)), false)
     }
 
     /// The panels of the gradient of the input.
-    pub(super) fn backward(&self, w: &[f32]) -> Panels<'_> {
+    pub(super) fn backward(&self, w: &[f32]) -> Lent<'_> {
         let (outputs, inputs, taps) = (self.inputs, self.outputs, self.taps);
         let value = |output: usize, input: usize, tap: usize| w[(input * outputs + output) * taps + taps - 1 - tap];
+        self.lend(self.backward.get(|| pack(outputs, inputs, taps, value)), true)
+    }
+
+    fn lend(&self, values: Arc<Vec<f32>>, turned: bool) -> Lent<'_> {
+        Lent {
+            values,
+            packed: self,
+            turned,
+        }
+    }
+
+    /// Bytes of the panels that are not there, of the forward pass or of both.
+    fn missing(&self, both: bool) -> usize {
+        let bytes = |slot: &Slot, outputs: usize, inputs: usize| match slot.bytes() {
+            0 => self.taps * outputs.next_multiple_of(PANEL) * inputs * size_of::<f32>(),
+            _ => 0,
+        };
+        let backward = if both {
+            bytes(&self.backward, self.inputs, self.outputs)
+        } else {
+            0
+        };
+        bytes(&self.forward, self.outputs, self.inputs) + backward
+    }
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Vec<f32>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is there, or is made now. It is made outside of the lock: the making is shared out in the pool, where this
+    /// thread may take over another branch's work that asks for the same, and would wait for itself.
+    fn get(&self, make: impl FnOnce() -> Vec<f32>) -> Arc<Vec<f32>> {
+        let there = self.lock().clone();
+        there.unwrap_or_else(|| {
+            let made = Arc::new(make());
+            self.lock().get_or_insert(made).clone()
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.lock().as_ref().map_or(0, |values| values.len() * size_of::<f32>())
+    }
+}
+
+impl Lent<'_> {
+    pub(super) fn panels(&self) -> Panels<'_> {
+        let (outputs, inputs) = match self.turned {
+            false => (self.packed.outputs, self.packed.inputs),
+            true => (self.packed.inputs, self.packed.outputs),
+        };
         Panels {
-            values: once(&self.backward, || pack(outputs, inputs, taps, value)).as_slice(),
+            values: &self.values,
             outputs,
             inputs,
-            taps,
+            taps: self.packed.taps,
+        }
+    }
+}
+
+impl PanelSet {
+    /// With those of one weight more.
+    pub(crate) fn add(&mut self, packed: &Arc<Packed>) {
+        self.0.push(packed.clone());
+    }
+
+    /// Bytes of those that are there.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |packed: &Arc<Packed>| packed.forward.bytes() + packed.backward.bytes();
+        self.0.iter().map(bytes).sum()
+    }
+
+    /// Bytes of those that are not there, and will be made by a forward pass, or a training, which needs both directions.
+    pub(crate) fn missing(&self, training: bool) -> usize {
+        self.0.iter().map(|packed| packed.missing(training)).sum()
+    }
+
+    /// Lets go of all of them; they are made again when they are needed.
+    pub(crate) fn shed(&self) {
+        for packed in &self.0 {
+            drop((packed.forward.lock().take(), packed.backward.lock().take()));
         }
     }
 }
@@ -194,6 +273,32 @@ mod tests {
         let place = OnceLock::new();
         let made = once(&place, || 10 * once(&place, || 1));
         assert_eq!(*made, 1);
+        let slot = Slot::default();
+        let made = slot.get(|| vec![0.0; 10 * slot.get(|| vec![0.0]).len()]);
+        assert_eq!(made.len(), 1);
+    }
+
+    #[test]
+    fn panels_are_counted_and_let_go_of_while_somebody_uses_them() {
+        let packed = Arc::new(Packed::of(&[70, 3, 3, 3]).unwrap());
+        let mut all = PanelSet::default();
+        all.add(&packed);
+        let w = vec![1.0; 70 * 27];
+        let (forward, backward) = (4 * 9 * 128 * 3, 4 * 9 * 64 * 70);
+        assert_eq!(
+            (all.bytes(), all.missing(false), all.missing(true)),
+            (0, forward, forward + backward)
+        );
+        let lent = packed.forward(&w);
+        assert_eq!(
+            (all.bytes(), all.missing(false), all.missing(true)),
+            (forward, 0, backward)
+        );
+        packed.backward(&w);
+        assert_eq!((all.bytes(), all.missing(true)), (forward + backward, 0));
+        all.shed();
+        assert_eq!((all.bytes(), all.missing(false)), (0, forward));
+        assert_eq!(lent.panels().panel(0)[0], 1.0);
     }
 
     #[test]
@@ -202,6 +307,7 @@ mod tests {
         let w: Vec<f32> = (0..outputs * inputs * taps).map(|i| i as f32 + 1.0).collect();
         let packed = Packed::of(&[outputs, inputs, 2, 2]).unwrap();
         let (forward, backward) = (packed.forward(&w), packed.backward(&w));
+        let (forward, backward) = (forward.panels(), backward.panels());
         assert_eq!((forward.count(), backward.count()), (2, 1));
         for (o, i, t) in (0..outputs).flat_map(|o| (0..inputs * taps).map(move |r| (o, r % inputs, r / inputs))) {
             let want = w[(o * inputs + i) * taps + t];

@@ -38,8 +38,8 @@ pub fn drive(
     let estimate = trainer.memory_estimate()?;
     let how = if trainer.recomputes() { "computed twice" } else { "kept" };
     context.info(format!("memory {estimate}; activations are {how}"));
-    // Panels are counted with the model that they stay with.
-    let _room = context.reserve(estimate.working() - estimate.panels)?;
+    let needed = estimate.activations + estimate.optimizer;
+    let mut room = context.reserve_with(|| needed + trainer.missing_panels())?;
     let before = Resident::read();
     let total = trainer.options().steps;
     let ranks: Vec<usize> = trainer.modules().map(|(_, rank)| rank).collect();
@@ -56,6 +56,8 @@ pub fn drive(
     let (mut stopped, mut kept) = (false, false);
     let mut pace = Pace::new();
     trainer.run(|trainer, progress| {
+        // What the first step made counts with the model.
+        room.shrink(needed);
         let recent = &trainer.losses()[trainer.losses().len().saturating_sub(WINDOW)..];
         let mean = recent.iter().sum::<f64>() / recent.len() as f64;
         context.metric("loss", progress.step, progress.loss);
@@ -77,7 +79,7 @@ pub fn drive(
         let unasked = due && context.previews() && pace.is_due();
         if !stopped && (unasked || is_asked(Live::SampleNow)) {
             let begun = Instant::now();
-            match trainer.adapter().and_then(|adapter| show.draw(context, adapter)) {
+            match trainer.learnt().and_then(|learnt| show.draw(context, &learnt)) {
                 Ok(image) => context.preview(progress.step, show.prompt, image),
                 // Asked to stop in the middle of a sample: the next step sees it.
                 Err(error) if error.is_cancelled() => {}

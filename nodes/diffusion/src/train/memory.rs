@@ -16,8 +16,8 @@ const GRADIENTS: usize = 4;
 
 /// Bytes that a training step needs at its peak.
 ///
-/// `weights`: all tensors of the UNet. `panels`: small layers' weights as the CPU kernels like them, in both directions; made in the
-/// first step, they stay with the model. `activations`: what the forward pass keeps and the backward pass computes (see
+/// `weights`: all tensors of the UNet. `panels`: small layers' weights as the CPU kernels like them, in both directions, as far as
+/// they are not there yet; made in the first step, they stay with the model. `activations`: what the forward pass keeps and the backward pass computes (see
 /// [`Trainer::memory_estimate`]). `optimizer`: for each trained number itself, its two moments and its gradient in f32, what the model
 /// computes with in its working type, and for PaRa Q in f64. Text encoders and autoencoder are not in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,7 @@ struct Sized<'a> {
 
 /// Bytes that one denoising step takes beside the model, for so many rows (twice the pictures under guidance): the
 /// outputs between segments, which the way up reads again, and [`GRADIENTS`] tensors of the largest size within one.
+/// [`Unet::missing_panels`] come on top in the first.
 ///
 /// # Errors
 /// A model whose ways down and up do not fit.
@@ -119,11 +120,16 @@ impl Trainer {
             Method::Lora { .. } => 0,
         };
         Ok(Estimate {
-            panels: self.unet.panel_bytes(),
+            panels: self.missing_panels(),
             weights: self.unet.tensors().values().map(sized).sum(),
             activations: self.values_at_peak(self.recomputes, fused)? * dtype.size_in_bytes(),
             optimizer: trained * (16 + basis + para::working_dtype(dtype).size_in_bytes()),
         })
+    }
+
+    /// Bytes of the weights in panels that the first step will make.
+    pub(super) fn missing_panels(&self) -> usize {
+        self.unet.panels().missing(true)
     }
 
     /// Whether a training recomputes. Decided by shapes in f32 alone, never by the machine, so that a graph runs the same way everywhere.

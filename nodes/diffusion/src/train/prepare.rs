@@ -27,6 +27,7 @@ impl TrainData {
         if resolution == 0 || !resolution.is_multiple_of(factor) {
             bail!("resolution {resolution} does not suit the model: expected a multiple of {factor}");
         }
+        let _room = context.reserve_with(|| text.working_bytes() + vae.working_bytes(resolution, resolution))?;
         let sized: Result<Vec<_>> = images
             .items
             .iter()

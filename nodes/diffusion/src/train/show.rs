@@ -1,7 +1,5 @@
 //! Samples of a training: what a model draws with what is learnt so far.
 
-use crate::adapter::Adapter;
-use crate::adapter::apply::Options;
 use crate::ddim::Ddim;
 use crate::layer::Hooks;
 use crate::noise::Generator;
@@ -11,7 +9,6 @@ use crate::text::TextEncoders;
 use crate::vae::Vae;
 use crate::value::{Model, TextConditioning};
 use sdk::{Context, Error, Image, Result};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Steps of a sample: enough to see what is learnt.
@@ -37,13 +34,12 @@ pub struct Show<'a> {
 }
 
 impl Show<'_> {
-    /// One picture by the model with an adapter.
+    /// One picture by the model with what is learnt so far. The training waits meanwhile, so what it reserved has room for it.
     ///
     /// # Errors
     /// Those of the model, and cancellation.
-    pub fn draw(&self, context: &Context, adapter: Adapter) -> Result<Image> {
-        let (unet, _) = self.model.unet.apply(Arc::new(adapter), Options::default())?;
-        let unet = unet.unet;
+    pub(super) fn draw(&self, context: &Context, learnt: &Hooks) -> Result<Image> {
+        let unet = &*self.model.unet.unet;
         let (height, width) = self.model.size;
         let conditioning = TextConditioning {
             positive: self.text.encode(self.prompt)?,
@@ -55,8 +51,8 @@ impl Show<'_> {
         let (factor, channels) = (self.model.vae_factor, unet.config().in_channels);
         let noise = generator.randn((1, channels, height / factor, width / factor))?;
         let sampling = Sampling {
-            unet: &unet,
-            hooks: &Hooks::none(),
+            unet,
+            hooks: learnt,
             ddim: &ddim,
             timesteps: ddim.timesteps(),
             prompt: &prompt,

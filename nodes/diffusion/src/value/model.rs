@@ -5,6 +5,7 @@ use crate::adapter::apply::{Coverage, Options};
 use crate::adapter::model::{AdaptedText, AdaptedUnet};
 use crate::ddim::DdimConfig;
 use crate::folder::{Family, ModelFolder};
+use crate::kernels::packed::PanelSet;
 use crate::text::TextEncoders;
 use crate::vae::Vae;
 use crate::value::Colours;
@@ -76,7 +77,10 @@ impl Port for Model {
     }
     fn size(&self) -> usize {
         let adapters = self.unet.applied.iter().map(|applied| applied.adapter.size());
-        self.unet.unet.panel_bytes() + adapters.sum::<usize>()
+        self.unet.unet.panels().bytes() + adapters.sum::<usize>()
+    }
+    fn shed(&self) {
+        self.unet.unet.panels().shed();
     }
     fn tensors(&self) -> Vec<&Tensor> {
         let unets = [&self.unet.base, &self.unet.unet];
@@ -118,6 +122,11 @@ impl Text {
         Ok(&self.adapted()?.text)
     }
 
+    fn panels(&self) -> impl Iterator<Item = &PanelSet> {
+        let encoders = self.0.iter().flat_map(|adapted| adapted.text.encoders());
+        encoders.map(|encoder| encoder.model.panels())
+    }
+
     /// The same encoders with one adapter more, and what it matched in each of them.
     ///
     /// # Errors
@@ -135,6 +144,12 @@ impl Port for Text {
     }
     fn decode(_: &[u8]) -> Result<Self> {
         not_stored()
+    }
+    fn size(&self) -> usize {
+        self.panels().map(PanelSet::bytes).sum()
+    }
+    fn shed(&self) {
+        self.panels().for_each(PanelSet::shed);
     }
     fn tensors(&self) -> Vec<&Tensor> {
         let sides = self.0.iter().flat_map(|adapted| [&adapted.base, &adapted.text]);
@@ -154,6 +169,12 @@ impl Port for VaeModel {
     }
     fn decode(_: &[u8]) -> Result<Self> {
         not_stored()
+    }
+    fn size(&self) -> usize {
+        self.0.panels().bytes()
+    }
+    fn shed(&self) {
+        self.0.panels().shed();
     }
     fn tensors(&self) -> Vec<&Tensor> {
         self.0.tensors().iter().collect()
