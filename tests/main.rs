@@ -41,6 +41,7 @@ mod cli {
     mod damaged_shares;
     mod failing_disk;
     mod kills;
+    mod memory;
     mod pictures;
     mod reruns;
     mod sharing;

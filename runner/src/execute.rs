@@ -458,10 +458,8 @@ impl<'a> Run<'a> {
                             frozen: false,
                         });
                     }
-                    self.known(
-                        index,
-                        output.record.outputs.into_iter().map(|output| output.content).collect(),
-                    );
+                    let contents = output.record.outputs.into_iter().map(|output| output.content);
+                    self.known(index, contents.collect());
                 }
                 for waiter in std::mem::take(&mut self.waiters[index]) {
                     self.awaited[waiter] -= 1;

@@ -1,7 +1,7 @@
 """Prints how time and memory grow with the work, as tables in Markdown.
 
     cargo build --release --workspace --examples
-    python3 tests/peers/growth.py [batch resolution rank rank-sd15 adapters start budget]
+    python3 tests/peers/growth.py [batch resolution rank rank-sd15 adapters start budget live]
 
 Needs Python's standard library alone.
 """
@@ -132,27 +132,86 @@ def events(command, env):
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
+def two_trainings(folder):
+    """A graph of two trainings of batch 16 that keep their activations: each takes more than the model."""
+    assets = ROOT / "graphs/assets"
+    inputs = {"model": "base.model", "text": "base.text", "vae": "base.vae", "images": "dogs.images"}
+    params = {"prompt": "a sks dog", "rank": 2, "steps": 4, "batch": 16, "checkpoint": "none"}
+    nodes = {
+        "base": {"type": "load/model", "params": {"path": str(assets / "emoji-xl")}},
+        "dogs": {"type": "load/images", "params": {"path": str(assets / "subjects/dog")}},
+        **{name: {"type": "para/train", "inputs": inputs, "params": {**params, "seed": seed}} for seed, name in enumerate("ab")},
+    }
+    graph = pathlib.Path(folder) / "two.json"
+    graph.write_text(json.dumps({"paragraph": 1, "nodes": nodes}))
+    return graph
+
+
 def budget(env):
-    """Two trainings and two drawings of multi_subject.json under --memory: the peak above that of a process that only
-    resizes pictures, and which nodes waited for room."""
-    graph = ROOT / "graphs/multi_subject.json"
+    """Peaks under --memory, above that of a process that only resizes pictures: multi_subject.json with short trainings and
+    drawings, and two trainings of batch 16. Which steps waited for room, and which said that they never fit."""
+    subjects = ROOT / "graphs/multi_subject.json"
     short = [word for name in ("dog.steps=10", "teapot.steps=10", "draw.steps=4", "plain_draw.steps=4") for word in ("--set", name)]
     rows, base = [], None
-    for budget in (None, "400MB", "300MB", "200MB", "150MB", "100MB"):
-        with tempfile.TemporaryDirectory() as folder:
-            command = [PARA, "run", graph, "--store", f"{folder}/store", "--events", "json", *elsewhere(graph, folder)]
-            if base is None:
-                base = megabytes(processes.whole([*command, "--target", "dogs_small"], env))
-            command += [*short, *(["--memory", budget] if budget else [])]
-            with open(f"{folder}/events", "w+") as told:
-                peak = megabytes(processes.whole(command, env, told)) - base
-                told.seek(0)
-                waited = {e["node"] for e in map(json.loads, told) if e["event"] == "waiting" and "room" in e["why"]}
-        rows.append((budget or "default", f"{peak:.0f}", ", ".join(sorted(waited)) or "none"))
-    table(["--memory", "peak MB", "waited"], rows)
+    for name, budgets in (("multi_subject", (None, 400, 300, 250, 220, 200)), ("two trainings", (None, 600, 470, 400, 200))):
+        for budget in budgets:
+            with tempfile.TemporaryDirectory() as folder:
+                store = ["--store", f"{folder}/store", "--events", "json"]
+                command = [PARA, "run", subjects, *store, *elsewhere(subjects, folder)]
+                if base is None:
+                    base = megabytes(processes.whole([*command, "--target", "dogs_small"], env))
+                command = [*command, *short] if name == "multi_subject" else [PARA, "run", two_trainings(folder), *store]
+                command += ["--memory", f"{budget}MB"] if budget else []
+                with open(f"{folder}/events", "w+") as told:
+                    peak = megabytes(processes.whole(command, env, told)) - base
+                    told.seek(0)
+                    told = [json.loads(line) for line in told]
+            waited = {e["node"] for e in told if e["event"] == "waiting" and "room" in e["why"]}
+            larger = {e["node"] for e in told if e["event"] == "log" and "(--memory)" in e["text"]}
+            rows.append((name, budget or "default", f"{peak:.0f}", *(", ".join(sorted(s)) or "none" for s in (waited, larger))))
+    table(["graph", "--memory MB", "peak MB", "waited", "larger than the budget"], rows)
 
 
-PARTS = {part.__name__.replace("_", "-"): part for part in (batch, resolution, rank, rank_sd15, adapters, start, budget)}
+def live(env):
+    """From saving a source of a node crate of the workspace to its new version being live in `para worker`, in seconds. The
+    file is put back."""
+    source = ROOT / "nodes/text/src/encode.rs"
+    text, mark = source.read_text(), "/// What to draw\n"
+    with tempfile.TemporaryDirectory() as folder:
+        # The worker builds as cargo does, with nothing of ours in its environment.
+        worker = subprocess.Popen(
+            [PARA, "worker", "--store", f"{folder}/store"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        ask = lambda request: (worker.stdin.write(json.dumps(request) + "\n"), worker.stdin.flush())
+        ask({"id": 1, "ask": "catalogue"})
+        times = []
+        try:
+            until(worker, lambda reply: reply["reply"] == "catalogue")
+            for turn in range(11):
+                source.write_text(text if turn == 10 else text.replace(mark, f"/// What to draw, {turn}\n"))
+                begun = time.perf_counter()
+                news = until(worker, lambda reply: reply["reply"] in ("reloaded", "error"))
+                if "text/encode" not in news.get("changed", []):
+                    sys.exit(f"not live: {news}")
+                times.append(time.perf_counter() - begun)
+        finally:
+            source.write_text(text)
+            worker.stdin.close()
+            worker.wait()
+    # The first build finds what others have left.
+    times = times[1:]
+    table(["save to live s", "range"], [(f"{statistics.median(times):.2f}", f"{min(times):.2f}–{max(times):.2f}, {len(times)} times")])
+
+
+def until(worker, wanted):
+    for line in worker.stdout:
+        reply = json.loads(line)
+        if wanted(reply):
+            return reply
+    sys.exit("the worker ended")
+
+
+PARTS = {part.__name__.replace("_", "-"): part for part in (batch, resolution, rank, rank_sd15, adapters, start, budget, live)}
 
 
 def main():
