@@ -1,16 +1,18 @@
 //! Graphs inside pictures: what a PNG says about how it was made, and reading it back.
 
 use crate::resolve::{Steps, absolute};
-use crate::share::lock::Lock;
+use crate::share::lock::{Lock, Locks};
 pub use graph::picture::graph_in_png;
 use serde_json::{Map, Value as Json, json};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The graph that runs, for the files it writes.
 pub struct Provenance {
     text: Arc<str>,
     folder: Arc<Path>,
+    /// Made for the first node that writes files.
+    locks: OnceLock<Locks>,
 }
 
 /// What one node may write into its files.
@@ -27,18 +29,22 @@ impl Provenance {
         Self {
             text: text.into(),
             folder: folder.into(),
+            locks: OnceLock::new(),
         }
     }
 
     /// What node `index` may say: the files and node packs that everything above it used.
     pub(crate) fn of(&self, steps: &Steps<'_>, index: usize) -> Made {
-        // Only nodes that write files ask for it, and the walk upwards is not free.
+        // Only nodes that write files ask for it.
         let writes = steps.kind(index) == graph::catalog::NodeKind::Effect;
-        let home = steps.session.registry.home();
+        let locks = || {
+            self.locks
+                .get_or_init(|| Locks::new(steps, steps.session.registry.home()))
+        };
         Made {
             graph: self.text.clone(),
             folder: self.folder.clone(),
-            lock: writes.then(|| Arc::new(Lock::above(steps, index, home))),
+            lock: writes.then(|| Arc::new(locks().of(steps, index))),
         }
     }
 }

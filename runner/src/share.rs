@@ -5,6 +5,7 @@
 //! what they hash to, and where they come from if that is known; paths are only where to look first. Nothing is ever
 //! taken for something else because it has the same name.
 
+mod above;
 pub mod bundle;
 pub mod find;
 pub mod lock;

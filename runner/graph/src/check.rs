@@ -118,17 +118,8 @@ impl Checked {
         consumers
     }
 
-    /// For each node, whether it is one of `targets` (indices) or feeds one, however indirectly.
-    pub fn upstream(&self, targets: &[usize]) -> Vec<bool> {
-        self.above(targets, |_| true)
-    }
-
-    /// As [`Self::upstream`], but a frozen node needs nothing.
+    /// For each node, whether it is one of `targets` (indices) or feeds one, however indirectly; a frozen node needs nothing.
     pub fn needed(&self, targets: &[usize]) -> Vec<bool> {
-        self.above(targets, |node| node.frozen.is_none())
-    }
-
-    fn above(&self, targets: &[usize], further: impl Fn(&CheckedNode) -> bool) -> Vec<bool> {
         let mut reached = vec![false; self.nodes.len()];
         let mut open = targets.to_vec();
         while let Some(at) = open.pop() {
@@ -136,7 +127,7 @@ impl Checked {
                 continue;
             };
             reached[at] = true;
-            if !further(node) {
+            if node.frozen.is_some() {
                 continue;
             }
             open.extend(node.inputs.iter().flat_map(|input| &input.links).map(|link| link.node));

@@ -5,10 +5,12 @@ use crate::failure::{Failure, Result};
 use crate::host::Registry;
 use crate::kit::installed::Installed;
 use crate::resolve::Steps;
+use crate::share::above::Above;
 use crate::share::origin::origin;
 use graph::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -90,23 +92,8 @@ impl Lock {
             paragraph_lock: FORMAT,
             para: env!("CARGO_PKG_VERSION").to_owned(),
             files: files(steps, &all, home)?,
-            packs: packs(steps, &all, home),
+            packs: packs(steps, &all, home, Installed::of_user().as_ref()),
         })
-    }
-
-    /// The lock of the nodes above one, for the files that it writes.
-    pub(crate) fn above(steps: &Steps<'_>, index: usize, home: &Path) -> Self {
-        let above = steps.checked.upstream(&[index]);
-        let above: Vec<usize> = (0..above.len())
-            .filter(|&node| above[node] && steps.step(node).is_some())
-            .collect();
-        Self {
-            paragraph_lock: FORMAT,
-            para: env!("CARGO_PKG_VERSION").to_owned(),
-            // What cannot be read any more is told by whoever reads it.
-            files: files(steps, &above, home).unwrap_or_default(),
-            packs: packs(steps, &above, home),
-        }
     }
 
     /// Where the lock of a graph file lies: `graph.json` has `graph.lock.json`.
@@ -213,6 +200,61 @@ impl Lock {
     }
 }
 
+/// The locks of what lies above each node of a run, for the files that savers write.
+pub(crate) struct Locks {
+    /// Marks: twice a node that names files, and one more; twice the first node of each type.
+    above: Above,
+    files: HashMap<usize, Vec<LockedFile>>,
+    installed: Option<Installed>,
+    home: PathBuf,
+}
+
+impl Locks {
+    /// For a run; every file is looked at once, however many savers there are.
+    pub(crate) fn new(steps: &Steps<'_>, home: &Path) -> Self {
+        let checked = steps.checked;
+        let mut types: HashMap<&str, usize> = HashMap::new();
+        let mut files = HashMap::new();
+        for (index, node) in checked.nodes.iter().enumerate() {
+            let Some(step) = steps.step(index) else { continue };
+            types.entry(&node.ty.name).or_insert(index);
+            if !step.contents.is_empty() {
+                // What cannot be read any more is told by whoever reads it.
+                files.insert(index, self::files(steps, &[index], home).unwrap_or_default());
+            }
+        }
+        let sources = |node: usize| {
+            let inputs = &checked.nodes[node].inputs;
+            inputs.iter().flat_map(|input| &input.links).map(|link| link.node)
+        };
+        let own = |node: usize| {
+            let ty = steps.step(node).and_then(|_| types.get(&*checked.nodes[node].ty.name));
+            let named = files.contains_key(&node).then_some(2 * node + 1);
+            ty.map(|first| 2 * first).into_iter().chain(named).collect()
+        };
+        Self {
+            above: Above::new(&checked.order, sources, own),
+            files,
+            installed: Installed::of_user(),
+            home: home.to_owned(),
+        }
+    }
+
+    /// The lock of the nodes above one, and of itself.
+    pub(crate) fn of(&self, steps: &Steps<'_>, index: usize) -> Lock {
+        let marks = self.above.of(index).iter();
+        let (named, types): (Vec<usize>, Vec<usize>) = marks.partition(|mark| *mark % 2 == 1);
+        let types: Vec<usize> = types.iter().map(|mark| mark / 2).collect();
+        let files = named.iter().filter_map(|mark| self.files.get(&(mark / 2)));
+        Lock {
+            paragraph_lock: FORMAT,
+            para: env!("CARGO_PKG_VERSION").to_owned(),
+            files: files.flatten().cloned().collect(),
+            packs: packs(steps, &types, &self.home, self.installed.as_ref()),
+        }
+    }
+}
+
 /// The beginning of a hash, for people.
 pub fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
@@ -246,8 +288,7 @@ fn files(steps: &Steps<'_>, nodes: &[usize], home: &Path) -> Result<Vec<LockedFi
     Ok(files)
 }
 
-fn packs(steps: &Steps<'_>, nodes: &[usize], home: &Path) -> Vec<LockedPack> {
-    let installed = Installed::of_user();
+fn packs(steps: &Steps<'_>, nodes: &[usize], home: &Path, installed: Option<&Installed>) -> Vec<LockedPack> {
     let mut packs: Vec<LockedPack> = Vec::new();
     for step in nodes.iter().filter_map(|&index| steps.step(index)) {
         let plugin = &step.implementation.plugin;
@@ -262,7 +303,7 @@ fn packs(steps: &Steps<'_>, nodes: &[usize], home: &Path) -> Vec<LockedPack> {
             name: plugin.name.clone(),
             version: plugin.version.clone(),
             nodes: vec![ty.clone()],
-            source: source(&plugin.file, home, installed.as_ref()),
+            source: source(&plugin.file, home, installed),
         });
     }
     packs.sort_by(|a, b| a.name.cmp(&b.name));

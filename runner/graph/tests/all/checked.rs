@@ -79,7 +79,7 @@ fn the_example_is_resolved() {
 }
 
 #[test]
-fn consumers_and_upstream() {
+fn consumers_and_what_is_needed() {
     let checked = checked(EXAMPLE);
     let at = |id: &str| checked.find(id).unwrap();
     let consumers = checked.consumers();
@@ -88,11 +88,11 @@ fn consumers_and_upstream() {
         ["both", "bear", "can", "with", "words", "see"].map(at)
     );
     assert_eq!(consumers[at("see")], [at("save")], "each consumer once");
-    let upstream = checked.upstream(&[at("words"), at("bear"), 999]);
+    let needed = checked.needed(&[at("words"), at("bear"), 999]);
     let ids: Vec<&str> = checked
         .nodes
         .iter()
-        .zip(upstream)
+        .zip(needed)
         .filter(|(_, up)| *up)
         .map(|(n, _)| n.id.as_str())
         .collect();

@@ -50,7 +50,7 @@ fn a_chain_written_backwards() {
     let checked = run(graph(|at| if at + 1 < NODES { vec![at + 1] } else { vec![] }, "\n")).unwrap();
     assert!(checked.order.iter().copied().eq((0..NODES).rev()));
     on_a_small_stack(move || {
-        assert!(checked.upstream(&[0]).iter().all(|&up| up));
+        assert!(checked.needed(&[0]).iter().all(|&up| up));
         assert_eq!(checked.consumers()[NODES - 1], [NODES - 2]);
     });
 }
