@@ -191,7 +191,7 @@ impl Installed {
         if let Source::Git { url, .. } = &pack.source
             && let Some(name) = repository::folder_name(url)
         {
-            let _ = fs::remove_dir_all(self.checkout(name));
+            let _ = fs::remove_dir_all(self.checkout(&name));
         }
         Ok(pack)
     }

@@ -11,11 +11,12 @@ pub fn is_named(text: &str) -> bool {
     url.contains("://") || url.starts_with("git@") || url.ends_with(".git")
 }
 
-/// The folder that a repository is fetched into: its last name.
-pub(super) fn folder_name(text: &str) -> Option<&str> {
+/// The folder that a repository is fetched into: its last name, and a hash of the whole address, since others may be called so.
+pub(super) fn folder_name(text: &str) -> Option<String> {
     let url = text.split('#').next().unwrap_or(text).trim_end_matches('/');
     let name = url.rsplit(['/', ':']).next().unwrap_or(url).trim_end_matches(".git");
-    (!name.is_empty() && !name.starts_with('.')).then_some(name)
+    let hash = blake3::hash(url.as_bytes()).to_hex();
+    (!name.is_empty() && !name.starts_with('.')).then(|| format!("{name}-{}", &hash[..8]))
 }
 
 /// Fetches a repository into the user's folder of sources, in place of what was fetched before; gives the folder of the
@@ -39,7 +40,7 @@ pub fn fetch(installed: &Installed, text: &str) -> Result<(PathBuf, Source)> {
         .map_err(|e| Failure::system(format!("cannot make {}: {e}", sources.display())))?;
     let draft = tempfile::Builder::new().prefix(".fetch-").tempdir_in(&sources);
     let draft = draft.map_err(|e| Failure::system(format!("cannot write to {}: {e}", sources.display())))?;
-    let place = draft.path().join(name);
+    let place = draft.path().join(&name);
     let clone: &[&str] = if revision.is_some() {
         &["clone", "--quiet"]
     } else {
@@ -56,7 +57,7 @@ pub fn fetch(installed: &Installed, text: &str) -> Result<(PathBuf, Source)> {
         checkout(&format!("origin/{revision}")).or_else(|_| checkout(revision))?;
     }
     let commit = git(Command::new("git").current_dir(&place).args(["rev-parse", "HEAD"]))?;
-    let kept = installed.checkout(name);
+    let kept = installed.checkout(&name);
     if kept.exists() {
         std::fs::remove_dir_all(&kept)
             .map_err(|e| Failure::system(format!("cannot replace {}: {e}", kept.display())))?;
@@ -102,5 +103,15 @@ mod tests {
         for text in ["pack", "./a/pack", "/a/b"] {
             assert!(!is_named(text), "{text}");
         }
+    }
+
+    #[test]
+    fn every_address_has_a_folder_of_its_own() {
+        let name = |text: &str| folder_name(text).unwrap();
+        let one = name("https://example.org/one/pack.git");
+        assert!(one.starts_with("pack-") && one.len() == 13, "{one}");
+        assert_ne!(one, name("https://example.org/other/pack.git"));
+        assert_eq!(one, name("https://example.org/one/pack.git#v1"));
+        assert_eq!(folder_name("https://example.org/.git"), None);
     }
 }
