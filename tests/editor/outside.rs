@@ -24,6 +24,25 @@ fn the_users_editor_works_on_a_text_and_the_screen_comes_back() {
 }
 
 #[test]
+fn limits_of_memory_and_disk_are_those_of_the_worker() {
+    let workspace = Workspace::new();
+    workspace.take("hello.json");
+    let args = ["--memory", "123MB", "hello.json", "--store-size", "45GB"];
+    let mut screen = Screen::edit(&workspace, &args, (120, 36));
+    // The worker took them, and told its node types.
+    screen.sees("load/model").settle();
+    let line = std::fs::read(format!("/proc/{}/cmdline", screen.child())).unwrap();
+    let words: Vec<&str> = line
+        .split(|b| *b == 0)
+        .map(|word| std::str::from_utf8(word).unwrap())
+        .collect();
+    assert_eq!(
+        words[1..words.len() - 1],
+        ["worker", "--memory=123000000", "--store-size=45000000000"]
+    );
+}
+
+#[test]
 fn it_sleeps_and_wakes() {
     let workspace = Workspace::new();
     workspace.take("hello.json");

@@ -45,6 +45,12 @@ impl Screen {
         Self::open(workspace, &target().join("para-tui"), &args, size, &[])
     }
 
+    /// Starts the editor as a user does: `para edit` with these arguments.
+    pub(crate) fn edit(workspace: &Workspace, args: &[&str], size: (u16, u16)) -> Self {
+        let args = [&["edit"], args, &["--", "--no-pictures"]].concat();
+        Self::open(workspace, &target().join("para"), &args, size, &[])
+    }
+
     /// As [`Self::start`], on a terminal of many colours.
     pub(crate) fn in_colour(workspace: &Workspace, args: &[&str], size: (u16, u16)) -> Self {
         let args: Vec<&str> = ["--no-pictures"].iter().chain(args).copied().collect();
