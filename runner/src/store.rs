@@ -2,11 +2,12 @@
 //!
 //! `steps/KEY` says which values a step gave, `values/CONTENT` holds their bytes under their BLAKE3 hash,
 //! `scratch/KEY` belongs to a step while it is unfinished (checkpoints), `written/` remembers which files
-//! outside are ours. The folder is the index: nothing is kept open, every file is whole or not there, and
+//! outside are ours, `pins/` which results graphs have frozen. The folder is the index: nothing is kept open, every file is whole or not there, and
 //! deleting anything is always safe.
 
 mod housekeeping;
 mod lock;
+mod pins;
 mod quick;
 
 pub use housekeeping::{Cleaned, Room, Verified};

@@ -86,8 +86,23 @@ fn a_frozen_node_keeps_its_result_whatever_feeds_it() {
     ]);
     assert!(plan.exits(0).stdout.contains("frozen: older than its inputs"));
 
+    // It stays when there is no room, and when all other results go.
+    let cleaned = workspace.para(&["cache", "gc", "--to", "0"]).exits(0).stdout;
+    assert!(
+        cleaned.contains("1 frozen result stays, since graphs stand on them"),
+        "{cleaned}"
+    );
+    let cleaned = workspace.para(&["cache", "clear"]).exits(0).stdout;
+    assert!(cleaned.contains("1 frozen result stays"), "{cleaned}");
+    let still = run(&workspace, &[]);
+    assert!(
+        still.started().iter().all(|node| node != "draw"),
+        "{:?}",
+        still.started()
+    );
+
     // On another machine its result is not there.
-    workspace.para(&["cache", "clear"]).exits(0);
+    workspace.para(&["cache", "clear", "--all"]).exits(0);
     let lost = workspace.run("hello.json", &QUICK).exits(3);
     assert!(lost.started().iter().all(|node| node != "draw"));
     let failed = lost.events().into_iter().find_map(|event| match event {

@@ -41,7 +41,7 @@ pub(super) struct Gc {
 /// Arguments of `para cache clear`.
 #[derive(clap::Args)]
 pub(super) struct Clear {
-    /// Also checkpoints of trainings that could go on, and what tells our files from those of others
+    /// Also checkpoints of trainings that could go on, results that graphs have frozen, and what tells our files from those of others
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -131,6 +131,14 @@ fn tell(cleaned: &Cleaned, as_json: bool) -> Result<()> {
         size::show(cleaned.freed),
         size::show(cleaned.left)
     ));
+    if cleaned.frozen > 0 {
+        let plural = if cleaned.frozen == 1 { "" } else { "s" };
+        report::result(&format!(
+            "{} frozen result{plural} stay{}, since graphs stand on them: unfreeze the nodes, or para cache clear --all",
+            cleaned.frozen,
+            if cleaned.frozen == 1 { "s" } else { "" },
+        ));
+    }
     Ok(())
 }
 

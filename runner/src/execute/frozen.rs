@@ -23,7 +23,7 @@ impl Run<'_> {
                 }
             }
             Err(why) => {
-                let help = "take `frozen` out of the node (B in the editor), and it runs again";
+                let help = "name the store that it was made with (--store), or take `frozen` out of the node (B in the editor): it runs again then";
                 self.failed(index, why, Some(help.to_owned()));
             }
         }

@@ -5,7 +5,7 @@
 
 use super::{Record, Store};
 use crate::failure::Result;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,8 @@ pub struct Cleaned {
     pub plugins: usize,
     /// Files that killed processes left.
     pub leftovers: usize,
+    /// Steps that stay because graphs have frozen what they gave.
+    pub frozen: usize,
     /// Bytes freed.
     pub freed: u64,
     /// Bytes that are left.
@@ -60,15 +62,15 @@ pub struct Verified {
     pub forgotten: usize,
 }
 
-struct Item {
-    path: PathBuf,
-    name: String,
+pub(super) struct Item {
+    pub(super) path: PathBuf,
+    pub(super) name: String,
     bytes: u64,
     used: SystemTime,
 }
 
 impl Item {
-    fn age(&self) -> Duration {
+    pub(super) fn age(&self) -> Duration {
         self.used.elapsed().unwrap_or_default()
     }
 }
@@ -82,7 +84,7 @@ enum Candidate {
 }
 
 impl Store {
-    fn items(&self, room: &str) -> Vec<Item> {
+    pub(super) fn items(&self, room: &str) -> Vec<Item> {
         let mut items = Vec::new();
         for path in children(&self.root.join(room)) {
             // Plugins and what quick steps gave lie in their room, everything else one folder deeper.
@@ -187,6 +189,7 @@ impl Store {
         let mut total: u64 = candidates.iter().map(|(item, _)| item.bytes).sum();
         total += sizes.values().map(|(_, bytes)| bytes).sum::<u64>();
         candidates.sort_by_key(|(item, _)| item.used);
+        let pinned = if total > budget { self.pinned() } else { HashSet::new() };
         // Somewhat below the budget, so that not every run cleans.
         let target = if total > budget { budget / 10 * 9 } else { budget };
         for (item, candidate) in candidates {
@@ -194,6 +197,7 @@ impl Store {
                 break;
             }
             match candidate {
+                Candidate::Step(_) if pinned.contains(&item.name) => done.frozen += 1,
                 Candidate::Step(contents) => {
                     done.remove(&item);
                     done.steps += 1;
@@ -235,7 +239,7 @@ impl Store {
     }
 
     fn remove_leftovers(&self, done: &mut Cleaned) {
-        for room in ["steps", "values", "scratch", "written"] {
+        for room in ["steps", "values", "scratch", "written", "pins"] {
             for folder in children(&self.root.join(room)) {
                 let mut files = children(&folder);
                 if room == "scratch" {
@@ -285,12 +289,17 @@ impl Store {
         found
     }
 
-    /// Removes all results. Checkpoints of unfinished steps, and what tells our files from those of others, stay unless
-    /// `all`.
+    /// Removes all results. Checkpoints of unfinished steps, results that graphs have frozen, and what tells our files from
+    /// those of others, stay unless `all`.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn clear(&self, all: bool) -> Result<Cleaned> {
+        let mut frozen = Cleaned::default();
+        let pinned = if all { HashSet::new() } else { self.pinned() };
+        if !pinned.is_empty() {
+            self.clear_all_but(&pinned, &mut frozen);
+        }
         let rooms = self.rooms();
         let count = |room: &str| rooms.get(room).map_or(0, |room| room.count);
         let mut done = Cleaned {
@@ -300,10 +309,16 @@ impl Store {
             unfinished: if all { count("scratch") } else { 0 },
             ..Cleaned::default()
         };
-        let mut gone = vec!["steps", "values", "quick", "plugins", "files.json", TOTAL];
+        let mut gone = vec!["quick", "plugins", "files.json", TOTAL];
         self.quick.forget_all();
+        if pinned.is_empty() {
+            gone.extend(["steps", "values"]);
+        } else {
+            (done.steps, done.values) = (frozen.steps, frozen.values);
+            (done.freed, done.frozen) = (frozen.freed, frozen.frozen);
+        }
         if all {
-            gone.extend(["scratch", "written"]);
+            gone.extend(["scratch", "written", "pins"]);
         }
         for name in gone {
             let path = self.root.join(name);
@@ -322,6 +337,32 @@ impl Store {
         }
         done.left = self.rooms().values().map(|room| room.bytes).sum();
         Ok(done)
+    }
+}
+
+impl Store {
+    /// Removes all records but these, and all values but theirs.
+    fn clear_all_but(&self, pinned: &HashSet<String>, done: &mut Cleaned) {
+        let mut stay = HashSet::new();
+        for item in self.items("steps") {
+            if pinned.contains(&item.name) {
+                let record = self.record(&item.name);
+                stay.extend(
+                    record
+                        .into_iter()
+                        .flat_map(|record| record.outputs)
+                        .map(|output| output.content),
+                );
+                done.frozen += 1;
+            } else {
+                done.remove(&item);
+                done.steps += 1;
+            }
+        }
+        for item in self.items("values").iter().filter(|item| !stay.contains(&item.name)) {
+            done.remove(item);
+            done.values += 1;
+        }
     }
 }
 
