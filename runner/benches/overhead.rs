@@ -11,6 +11,7 @@ use runner::execute::{Control, Sink, execute};
 use runner::host::Registry;
 use runner::plan::plan;
 use runner::provenance::Provenance;
+use runner::reading::Unwatched;
 use runner::resolve::{Session, Steps};
 use runner::store::Store;
 use sdk::prelude::*;
@@ -54,7 +55,7 @@ fn steps<R>(text: &str, folder: &Path, work: impl FnOnce(&Steps<'_>) -> R) -> R 
     let session = Session::new(registry, Store::open(folder).unwrap());
     let (document, _) = graph::parse(text);
     let checked = graph::check(&document, session.registry.catalog()).unwrap();
-    work(&Steps::new(&session, &checked, folder, &[], false).unwrap())
+    work(&Steps::new(&session, &checked, folder, &[], false, &Unwatched).unwrap())
 }
 
 /// Runs a graph; gives back how many nodes executed.

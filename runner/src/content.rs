@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -11,6 +11,23 @@ use std::time::{Duration, SystemTime};
 /// A file that changed less than this before it was hashed may change once more within the same tick of the file
 /// system's clock (2 s on FAT), and look the same: its hash is not remembered.
 const TICK: Duration = Duration::from_secs(3);
+
+/// How often reading asks whether it may go on: after so many bytes of a file, or files of a folder.
+const BLOCK: usize = 1 << 20;
+const FILES: usize = 64;
+
+/// How far the reading of a file or folder is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Files read.
+    pub files: u64,
+    /// Files in all, as far as they are found.
+    pub of_files: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes in all, as far as they are found.
+    pub of_bytes: u64,
+}
 
 /// Hashes of files, remembered by path and [`Stamp`], so that a 7 GB model is read once.
 #[derive(Default)]
@@ -89,23 +106,38 @@ impl Contents {
     /// # Errors
     /// When something cannot be read.
     pub fn of(&self, path: &Path) -> io::Result<String> {
-        self.of_at(path, SystemTime::now())
+        self.of_watched(path, &mut |_| true)
     }
 
-    /// As [`of`](Self::of), with the time at which it is asked.
-    fn of_at(&self, path: &Path, now: SystemTime) -> io::Result<String> {
-        if !fs::metadata(path)?.is_dir() {
-            return self.file(path, now);
+    /// As [`of`](Self::of); `go_on` hears how far it is, and may end it.
+    ///
+    /// # Errors
+    /// When something cannot be read; of kind [`io::ErrorKind::Interrupted`] when it was ended.
+    pub fn of_watched(&self, path: &Path, go_on: &mut dyn FnMut(Amount) -> bool) -> io::Result<String> {
+        self.of_at(path, SystemTime::now(), go_on)
+    }
+
+    /// As [`of_watched`](Self::of_watched), with the time at which it is asked.
+    fn of_at(&self, path: &Path, now: SystemTime, go_on: &mut dyn FnMut(Amount) -> bool) -> io::Result<String> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_dir() {
+            let mut reading = Reading::of(1, metadata.len(), go_on);
+            return self.file(path, now, &mut reading);
         }
         // From here on an error is about a file inside, and names it.
-        let named = |file: &Path, e: io::Error| io::Error::other(format!("{}: {e}", file.display()));
-        let files = Self::files(path)?;
+        let named = |file: &Path, e: io::Error| match e.kind() {
+            io::ErrorKind::Interrupted => e,
+            _ => io::Error::other(format!("{}: {e}", file.display())),
+        };
+        let files = list(path, go_on)?;
+        let mut reading = Reading::of(files.len() as u64, files.iter().map(|(_, size)| size).sum(), go_on);
         let mut tree = blake3::Hasher::new();
-        for file in files {
+        for (file, _) in files {
             let name = file.strip_prefix(path).unwrap_or(&file);
             tree.update(name.as_os_str().as_encoded_bytes());
             tree.update(b"\0");
-            tree.update(self.file(&file, now).map_err(|e| named(&file, e))?.as_bytes());
+            let content = self.file(&file, now, &mut reading).map_err(|e| named(&file, e))?;
+            tree.update(content.as_bytes());
         }
         Ok(tree.finalize().to_hex().to_string())
     }
@@ -119,10 +151,7 @@ impl Contents {
         if !metadata.is_dir() {
             return Ok(metadata.len());
         }
-        Self::files(path)?
-            .iter()
-            .map(|file| fs::metadata(file).map(|metadata| metadata.len()))
-            .sum()
+        Ok(list(path, &mut |_| true)?.into_iter().map(|(_, size)| size).sum())
     }
 
     /// The files of a folder that [`of`](Self::of) reads, in order.
@@ -130,10 +159,7 @@ impl Contents {
     /// # Errors
     /// When a folder cannot be read.
     pub fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
-        list(folder, &mut files)?;
-        files.sort();
-        Ok(files)
+        Ok(list(folder, &mut |_| true)?.into_iter().map(|(file, _)| file).collect())
     }
 
     /// Files whose content was seen to be this, wherever it was; they may have changed since.
@@ -152,18 +178,31 @@ impl Contents {
         self.memo.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn file(&self, path: &Path, now: SystemTime) -> io::Result<String> {
+    fn file(&self, path: &Path, now: SystemTime, reading: &mut Reading<'_>) -> io::Result<String> {
         let metadata = fs::metadata(path)?;
         if !metadata.is_file() {
             return Err(io::Error::other("it is neither a file nor a folder"));
         }
         let stamp = Stamp::of(&metadata)?;
         if let Some(memo) = self.memo().get(path).filter(|memo| memo.stamp == stamp) {
+            reading.done.files += 1;
+            reading.done.bytes += metadata.len();
+            reading.look()?;
             return Ok(memo.content.clone());
         }
         let mut file = File::open(path)?;
         let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(&mut file)?;
+        loop {
+            let read = (&mut file).take(BLOCK as u64).read_to_end(&mut reading.block)?;
+            hasher.update(&reading.block);
+            reading.block.clear();
+            reading.done.bytes += read as u64;
+            reading.look()?;
+            if read == 0 {
+                break;
+            }
+        }
+        reading.done.files += 1;
         let content = hasher.finalize().to_hex().to_string();
         // What was read is the file of this stamp only if nothing changed meanwhile.
         let unchanged = Stamp::of(&file.metadata()?)? == stamp;
@@ -190,15 +229,52 @@ impl Contents {
     }
 }
 
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut open = vec![(folder.to_owned(), 0)];
-    while let Some((folder, depth)) = open.pop() {
+/// The reading of a file or folder.
+struct Reading<'a> {
+    done: Amount,
+    go_on: &'a mut dyn FnMut(Amount) -> bool,
+    block: Vec<u8>,
+}
+
+impl<'a> Reading<'a> {
+    fn of(of_files: u64, of_bytes: u64, go_on: &'a mut dyn FnMut(Amount) -> bool) -> Self {
+        Self {
+            done: Amount {
+                of_files,
+                of_bytes,
+                ..Amount::default()
+            },
+            go_on,
+            block: Vec::new(),
+        }
+    }
+
+    fn look(&mut self) -> io::Result<()> {
+        may(self.go_on, self.done)
+    }
+}
+
+fn may(go_on: &mut dyn FnMut(Amount) -> bool, done: Amount) -> io::Result<()> {
+    match go_on(done) {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::Interrupted, "stopped")),
+    }
+}
+
+/// The files below a folder with their sizes, by name.
+fn list(folder: &Path, go_on: &mut dyn FnMut(Amount) -> bool) -> io::Result<Vec<(PathBuf, u64)>> {
+    let mut files: Vec<(PathBuf, u64)> = Vec::new();
+    let mut found = Amount::default();
+    // With each folder the places that links were followed from on the way to it.
+    let mut open = vec![(folder.to_owned(), 0, Vec::new())];
+    while let Some((folder, depth, from)) = open.pop() {
         if depth > 32 {
             return Err(io::Error::other(format!(
                 "{} is nested more than 32 folders deep",
                 folder.display()
             )));
         }
+        may(go_on, found)?;
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -207,14 +283,39 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
             }
             let path = entry.path();
             // A dangling link is found out when it is hashed.
-            if fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
-                open.push((path, depth + 1));
+            let metadata = fs::metadata(&path).ok();
+            if metadata.as_ref().is_some_and(Metadata::is_dir) {
+                let mut from = from.clone();
+                if entry.file_type()?.is_symlink() {
+                    from.push(followed(&folder, &path, &from)?);
+                }
+                open.push((path, depth + 1, from));
             } else {
-                files.push(path);
+                let size = metadata.map_or(0, |metadata| metadata.len());
+                (found.of_files, found.of_bytes) = (found.of_files + 1, found.of_bytes + size);
+                files.push((path, size));
+                if files.len().is_multiple_of(FILES) {
+                    may(go_on, found)?;
+                }
             }
         }
     }
-    Ok(())
+    files.sort();
+    Ok(files)
+}
+
+/// Where the link at `path` in `folder` really lies; it must not lead to a folder that one came through.
+fn followed(folder: &Path, path: &Path, from: &[PathBuf]) -> io::Result<PathBuf> {
+    let (here, target) = (fs::canonicalize(folder)?, fs::canonicalize(path)?);
+    let held = from.iter().chain([&here]).any(|place| place.starts_with(&target));
+    match held {
+        true => Err(io::Error::other(format!(
+            "{} is a link to {}, which holds it: such a folder has no end; take the link out",
+            path.display(),
+            target.display()
+        ))),
+        false => Ok(here),
+    }
 }
 
 #[cfg(test)]
@@ -237,7 +338,7 @@ mod tests {
         let first = contents.of(&tree).unwrap();
         let old = SystemTime::now() - Duration::from_secs(100);
         File::open(&file).unwrap().set_modified(old).unwrap();
-        assert_eq!(contents.of_at(&tree, later()).unwrap(), first, "touched");
+        assert_eq!(contents.of_at(&tree, later(), &mut |_| true).unwrap(), first, "touched");
         contents.save();
         let again = Contents::at(folder.path().join(".memo.json"));
         assert_eq!(again.memo().len(), 1, "the hash of a settled file is remembered");
@@ -280,7 +381,7 @@ mod tests {
         let fresh = Contents::default();
         fresh.of(&file).unwrap();
         assert!(fresh.memo().is_empty(), "another change may come within the tick");
-        fresh.of_at(&file, later()).unwrap();
+        fresh.of_at(&file, later(), &mut |_| true).unwrap();
         assert_eq!(fresh.memo().len(), 1);
     }
 
@@ -326,5 +427,76 @@ mod tests {
         let contents = Contents::default();
         contents.memo().insert(file.clone(), memo);
         assert_eq!(contents.of(&file).unwrap(), "known");
+    }
+
+    #[test]
+    fn long_reading_is_heard_of_and_ends_when_it_is_told_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = folder.path().join("model");
+        fs::create_dir(&tree).unwrap();
+        fs::write(tree.join("a"), vec![1; 3 * BLOCK + 5]).unwrap();
+        fs::write(tree.join("b"), "b").unwrap();
+        let contents = Contents::default();
+        let mut heard = Vec::new();
+        let watched = contents.of_watched(&tree, &mut |amount| {
+            heard.push(amount);
+            true
+        });
+        assert_eq!(watched.unwrap(), contents.of(&tree).unwrap());
+        let bytes = (3 * BLOCK + 6) as u64;
+        assert!(heard.len() >= 6, "{heard:?}");
+        assert!(heard.is_sorted_by_key(|amount| amount.bytes));
+        let last = Amount {
+            files: 1,
+            of_files: 2,
+            bytes,
+            of_bytes: bytes,
+        };
+        assert_eq!(heard.last(), Some(&last));
+        let mut asked = 0;
+        let ended = contents.of_watched(&tree, &mut |amount| {
+            asked += 1;
+            amount.bytes < BLOCK as u64
+        });
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::Interrupted);
+        assert!(asked < heard.len());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn folders_without_end_are_refused_and_others_are_read() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let make = |name: &str| fs::create_dir_all(root.join(name)).unwrap();
+        let contents = Contents::default();
+        let refused = |name: &str, link: &str| {
+            let error = contents.of(&root.join(name)).unwrap_err().to_string();
+            assert!(error.contains(link) && error.contains("which holds it"), "{error}");
+        };
+        // To itself, to a folder above, and to one another.
+        make("itself");
+        symlink(root.join("itself"), root.join("itself/again")).unwrap();
+        refused("itself", "itself/again");
+        make("above/model/unet");
+        symlink("../..", root.join("above/model/unet/up")).unwrap();
+        refused("above/model", "unet/up");
+        make("one");
+        make("other");
+        symlink(root.join("other"), root.join("one/to")).unwrap();
+        symlink(root.join("one"), root.join("other/back")).unwrap();
+        refused("one", "one/to/back");
+        // Twice the same folder is no circle, nor is a link to a neighbour.
+        make("good/unet");
+        fs::write(root.join("good/unet/weights"), "w").unwrap();
+        symlink("unet", root.join("good/ema")).unwrap();
+        symlink(root.join("good/unet/weights"), root.join("good/file")).unwrap();
+        let files = Contents::files(&root.join("good")).unwrap();
+        let names: Vec<_> = files
+            .iter()
+            .map(|file| file.strip_prefix(&root).unwrap().to_str().unwrap())
+            .collect();
+        assert_eq!(names, ["good/ema/weights", "good/file", "good/unet/weights"]);
+        assert!(contents.of(&root.join("good")).is_ok());
     }
 }

@@ -18,6 +18,7 @@ pub mod panic;
 pub mod picture;
 pub mod plan;
 pub mod provenance;
+pub mod reading;
 pub mod reload;
 pub mod resolve;
 pub mod share;

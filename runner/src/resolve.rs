@@ -1,17 +1,19 @@
 //! From a checked graph to steps with keys: what the planner and the executor share.
 
 use crate::content::Contents;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::host::{Implementation, Registry};
 use crate::key;
 use crate::memory::Memory;
 use crate::pace::Pace;
+use crate::reading::{self, Watch};
 use crate::store::{Record, Store};
 use graph::Checked;
 use graph::catalog::{NodeKind, ParamType};
 use sdk::{Files, Port};
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashMap};
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -85,19 +87,22 @@ pub struct Steps<'a> {
     pub wanted: Vec<bool>,
     steps: Vec<Option<Step>>,
     fresh: bool,
+    /// The graph's file, if it is of one.
+    graph: Option<PathBuf>,
 }
 
 impl<'a> Steps<'a> {
     /// Resolves the nodes that `targets` need (all nodes when there is no target). `folder` is the graph's.
     ///
     /// # Errors
-    /// Names every target that is not in the graph, and every file that is not there.
+    /// Names every target that is not in the graph, and every file that is not there; ends when `watch` says so.
     pub fn new(
         session: &'a Session,
         checked: &'a Checked,
         folder: &Path,
         targets: &[String],
         fresh: bool,
+        watch: &dyn Watch,
     ) -> Result<Self> {
         let wanted = wanted(checked, targets)?;
         let mut hashes: HashMap<PathBuf, std::io::Result<String>> = HashMap::new();
@@ -126,8 +131,15 @@ impl<'a> Steps<'a> {
                 }
                 let path = absolute(folder, text);
                 if is_input {
-                    let hash = hashes.entry(path.clone()).or_insert_with(|| session.contents.of(&path));
+                    let read = || reading::content(&session.contents, &node.id, &path, watch);
+                    let hash = hashes.entry(path.clone()).or_insert_with(read);
                     match hash {
+                        Err(error) if error.kind() == ErrorKind::Interrupted => {
+                            // What was read is not read again.
+                            session.contents.save();
+                            let what = format!("stopped while {} was read for node `{}`", path.display(), node.id);
+                            return Err(Failure::new(Kind::Cancelled, what));
+                        }
                         Ok(hash) => {
                             contents.insert(param.name.clone(), hash.clone());
                         }
@@ -155,7 +167,18 @@ impl<'a> Steps<'a> {
             wanted,
             steps,
             fresh,
+            graph: None,
         })
+    }
+
+    /// The same steps, of a graph that lies in this file: what its nodes have frozen stays while it says so.
+    #[must_use]
+    pub fn of_graph(self, file: Option<PathBuf>) -> Self {
+        let absolute = file.and_then(|file| std::path::absolute(file).ok());
+        Self {
+            graph: absolute,
+            ..self
+        }
     }
 
     /// The step of node `index`; only nodes of the run have one.
@@ -198,11 +221,9 @@ impl<'a> Steps<'a> {
     pub fn frozen(&self, index: usize, key: &str) -> std::result::Result<Record, String> {
         let ty = &self.checked.nodes[index].ty;
         let short = key.get(..12).unwrap_or(key);
-        let record = self
-            .session
-            .store
-            .record(key)
-            .ok_or_else(|| format!("its frozen result {short} is not in this store (any more)"))?;
+        let record = self.session.store.record(key).ok_or_else(|| {
+            format!("its frozen result {short} is not in this store: it was made with another, or removed")
+        })?;
         let ports = record.outputs.iter().map(|output| (&output.port, &output.ty));
         if record.ty != ty.name || !ports.eq(ty.outputs.iter().map(|output| (&output.name, &output.ty))) {
             return Err(format!(
@@ -210,6 +231,7 @@ impl<'a> Steps<'a> {
                 record.ty, ty.name
             ));
         }
+        self.session.store.pin(key, self.graph.as_deref());
         Ok(record)
     }
 

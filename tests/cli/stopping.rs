@@ -193,3 +193,80 @@ fn two_runs_at_once_do_not_disturb_each_other() {
     }
     assert_eq!(workspace.run("hello.json", &args[4..]).exits(0).summary().executed, 0);
 }
+
+/// A graph whose one file would take minutes to read.
+pub(super) fn endless(workspace: &Workspace) {
+    let file = workspace.write("huge/a.png", "");
+    fs::File::options()
+        .write(true)
+        .open(file)
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    workspace.graph(
+        "g.json",
+        r#""pictures": { "type": "load/images", "params": { "path": "huge" } }"#,
+    );
+}
+
+#[test]
+fn long_reading_of_files_is_heard_of_and_stops() {
+    let workspace = Workspace::new();
+    endless(&workspace);
+    let run = |style: &str| {
+        let mut command = workspace.command(&["run", "g.json", "--events", style]);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut child = run("json");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let first: Event = serde_json::from_str(&line).unwrap();
+    let Event::Reading {
+        node,
+        files: 0,
+        of_files: 1,
+        bytes,
+        of_bytes,
+        ..
+    } = &first
+    else {
+        panic!("{first:?}")
+    };
+    assert!(node == "pictures" && *of_bytes == 1 << 40 && (1..*of_bytes).contains(bytes));
+    signal(&child, "INT");
+    let (ran, _) = ended(&workspace, child);
+    let stderr = ran.exits(130).stderr;
+    assert!(
+        stderr.contains("stopped while [ROOT]/graphs/huge was read for node `pictures`"),
+        "{stderr}"
+    );
+    // For people without a terminal.
+    let mut child = run("lines");
+    line.clear();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    said.read_line(&mut line).unwrap();
+    assert!(
+        line.starts_with("  reading  pictures  ") && line.contains("of 1.1 TB read"),
+        "{line}"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_folder_without_end_is_refused() {
+    let workspace = Workspace::new();
+    workspace.write("loop/a.png", "");
+    std::os::unix::fs::symlink("..", workspace.path("graphs/loop/up")).unwrap();
+    workspace.graph(
+        "g.json",
+        r#""pictures": { "type": "load/images", "params": { "path": "loop" } }"#,
+    );
+    let stderr = workspace.run("g.json", &[]).exits(1).stderr;
+    let wanted = "node `pictures` (load/images): parameter `path` names [ROOT]/graphs/loop, which cannot be read: \
+                  [ROOT]/graphs/loop/up is a link to [ROOT]/graphs, which holds it";
+    assert!(stderr.contains(wanted), "{stderr}");
+}

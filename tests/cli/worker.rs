@@ -196,6 +196,25 @@ fn a_killed_worker_leaves_a_training_that_the_next_one_ends_with_the_same_bytes(
     worker.end();
 }
 
+#[test]
+fn a_run_whose_files_are_still_read_is_cancelled() {
+    let workspace = Workspace::new();
+    super::stopping::endless(&workspace);
+    let mut worker = Worker::new(&workspace);
+    let id = worker.run(&workspace, "g.json", &[]);
+    worker.until(
+        id,
+        |reply| matches!(reply, Reply::Event(Event::Reading { node, .. }) if node == "pictures"),
+    );
+    worker.ask(Ask::Cancel {
+        run: Some(id),
+        now: false,
+    });
+    let (summary, _) = worker.ran(id);
+    assert_eq!((summary.cancelled, summary.executed, summary.skipped), (true, 0, 1));
+    worker.end();
+}
+
 /// Runs with other seeds one after another in one worker; memory may grow by less than 5 % after the first tenth.
 fn memory_stays_flat(runs: u64) {
     let workspace = Workspace::new();

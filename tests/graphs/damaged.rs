@@ -11,6 +11,7 @@ use runner::content::Contents;
 use runner::explain::explain;
 use runner::host::{Places, Registry};
 use runner::plan::plan;
+use runner::reading::Unwatched;
 use runner::resolve::{Session, Steps};
 use runner::share::find::Finder;
 use runner::share::lock::{Lock, missing_nodes};
@@ -98,7 +99,7 @@ impl Here {
             Err(faults) => return faults,
         };
         // With the files that are here, or told which are not.
-        if let Ok(steps) = Steps::new(&self.session, &checked, &folder, &[], false) {
+        if let Ok(steps) = Steps::new(&self.session, &checked, &folder, &[], false, &Unwatched) {
             assert_eq!(plan(&steps).len(), checked.nodes.len());
             let lock = Lock::of(&steps, self.session.registry.home()).unwrap();
             lock.verify(&steps, &[]).unwrap();

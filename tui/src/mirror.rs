@@ -269,6 +269,13 @@ impl Mirror {
             Event::Started { node, .. } => {
                 run.nodes.insert(node, running(now));
             }
+            Event::Reading {
+                node, bytes, of_bytes, ..
+            } => {
+                let share = 100 * bytes / of_bytes.max(1);
+                let why = format!("its files are read: {share} %");
+                run.nodes.insert(node, Status::Waiting { why });
+            }
             Event::Waiting { node, why } => {
                 run.nodes.insert(node, Status::Waiting { why });
             }

@@ -9,6 +9,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// Before the run begins: a file or folder that a node names takes long to read. Its content decides what has to be done.
+    Reading {
+        /// Its id in the graph.
+        node: String,
+        /// The file or folder.
+        path: String,
+        /// Files read.
+        files: u64,
+        /// Files in all, as far as they are found.
+        of_files: u64,
+        /// Bytes read.
+        bytes: u64,
+        /// Bytes in all, as far as they are found.
+        of_bytes: u64,
+    },
     /// The run begins.
     RunStarted {
         /// Nodes that belong to the run.

@@ -58,6 +58,7 @@ fn the_page_shows_messages_as_they_are() {
         "building",
         "reloaded",
         "error",
+        "reading",
         "run_started",
         "started",
         "progress",
@@ -182,6 +183,16 @@ fn event() -> impl Strategy<Value = Event> {
             picture
         }),
         (text(), text()).prop_map(|(node, why)| Event::Waiting { node, why }),
+        (text(), text(), any::<[u64; 4]>()).prop_map(|(node, path, [files, of_files, bytes, of_bytes])| {
+            Event::Reading {
+                node,
+                path,
+                files,
+                of_files,
+                bytes,
+                of_bytes,
+            }
+        }),
         (option::of(text()), text()).prop_map(|(node, text)| Event::Log {
             node,
             level: Level::Info,

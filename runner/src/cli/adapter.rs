@@ -4,6 +4,7 @@ use super::{Global, report};
 use crate::execute::{Control, Sink, execute};
 use crate::failure::{Failure, Kind, Result};
 use crate::provenance::Provenance;
+use crate::reading::Unwatched;
 use crate::resolve::Steps;
 use protocol::Event;
 use sdk::{Cell, Port, Table};
@@ -75,7 +76,7 @@ fn run_node(global: &Global, ty: &str, params: serde_json::Value) -> Result<Tabl
         Failure::new(Kind::User, first).help("para adapter sizes --help")
     })?;
     let folder = std::env::current_dir().map_err(|e| Failure::system(e.to_string()))?;
-    let steps = Steps::new(&session, &checked, &folder, &[], false)?;
+    let steps = Steps::new(&session, &checked, &folder, &[], false, &Unwatched)?;
     let failures = Arc::new(Failures::default());
     let control = Control::new(failures.clone());
     execute(&steps, &Provenance::new(&text, Path::new(&folder)), &control)?;

@@ -2,6 +2,7 @@
 
 use super::open::Opened;
 use super::{Global, report};
+use crate::cli::watch::patient;
 use crate::failure::{Failure, Result};
 use crate::plan::{Forecast, plan};
 use crate::resolve::Steps;
@@ -27,8 +28,8 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
     let session = global.session()?;
     let opened = Opened::read(&arguments.graph, &arguments.set, session.registry.catalog())?;
     let checked = opened.check(&session.registry)?;
-    let steps = Steps::new(&session, &checked, &opened.folder, &arguments.target, false)?;
-    let lines = plan(&steps);
+    let steps = Steps::new(&session, &checked, &opened.folder, &arguments.target, false, &patient())?;
+    let lines = plan(&steps.of_graph(Some(arguments.graph)));
     let words = |forecast: &Forecast| match forecast {
         Forecast::Hit => ("hit", String::new()),
         Forecast::Miss(why) => ("miss", why.clone()),

@@ -56,7 +56,15 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<()> {
 fn once(session: &Session, arguments: &Arguments, control: &Control, reads: &mut BTreeSet<PathBuf>) -> Result<()> {
     let opened = Opened::read(&arguments.graph, &arguments.set, session.registry.catalog())?;
     let checked = opened.check(&session.registry)?;
-    let steps = Steps::new(session, &checked, &opened.folder, &arguments.target, arguments.fresh)?;
+    let steps = Steps::new(
+        session,
+        &checked,
+        &opened.folder,
+        &arguments.target,
+        arguments.fresh,
+        control,
+    )?
+    .of_graph(Some(arguments.graph.clone()));
     reads.extend(
         (0..checked.nodes.len())
             .filter_map(|index| steps.step(index))

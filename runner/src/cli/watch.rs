@@ -1,7 +1,8 @@
 //! Shows a run: bars on a terminal, lines in a log, JSON for programs.
 
 use super::report;
-use crate::execute::Sink;
+use crate::execute::{Control, Sink};
+use crate::size;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use protocol::{Event, Level, Summary};
 use std::collections::HashMap;
@@ -29,6 +30,11 @@ pub(super) fn sink(style: Style) -> Arc<dyn Sink> {
         Style::Auto | Style::Lines => Arc::new(Lines::default()),
         Style::Quiet => Arc::new(Quiet),
     }
+}
+
+/// For commands that read the files of a graph and run nothing: whoever waits sees how far they are.
+pub(super) fn patient() -> Control {
+    Control::new(sink(Style::Auto))
 }
 
 struct Json;
@@ -96,6 +102,15 @@ fn line(event: &Event) -> Option<String> {
     })
 }
 
+/// How far the reading of a node's files is, in words.
+fn reading(path: &str, (files, of_files): (u64, u64), (bytes, of_bytes): (u64, u64)) -> String {
+    let of = format!("{} of {}", size::show(bytes), size::show(of_bytes));
+    match of_files {
+        1 => format!("{path}: {of} read"),
+        _ => format!("{path}: {files} of {of_files} files, {of} read"),
+    }
+}
+
 fn failed(node: &str, ty: &str, message: &str, help: Option<&str>) -> String {
     let mut text = format!("  failed   {node} ({ty}): {message}");
     if let Some(help) = help {
@@ -145,6 +160,21 @@ impl Sink for Lines {
                     .insert(node.clone(), Instant::now());
                 report::say(&format!("  started  {node} ({ty})"));
             }
+            Event::Reading {
+                node,
+                path,
+                files,
+                of_files,
+                bytes,
+                of_bytes,
+            } => {
+                let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+                if last.get(node).is_none_or(|at| at.elapsed() >= EVERY) {
+                    last.insert(node.clone(), Instant::now());
+                    let text = reading(path, (*files, *of_files), (*bytes, *of_bytes));
+                    report::say(&format!("  reading  {node}  {text}"));
+                }
+            }
             Event::Progress {
                 node,
                 done,
@@ -175,12 +205,24 @@ impl Sink for Lines {
     }
 }
 
+/// The bar of files that are read before a run; no node has such a name.
+const READING: &str = "";
+
 /// Bars for a terminal: one for each running node, finished nodes above them. They stay short of 80 columns, since
 /// the `^C` that a terminal echoes behind a full line would wrap and leave half a bar behind.
 #[derive(Default)]
 struct Bars {
     all: MultiProgress,
     bars: Mutex<HashMap<String, ProgressBar>>,
+}
+
+/// A command that runs nothing ends with what it reads.
+impl Drop for Bars {
+    fn drop(&mut self) {
+        for (_, bar) in self.bars.get_mut().unwrap_or_else(PoisonError::into_inner).drain() {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 impl Sink for Bars {
@@ -195,6 +237,28 @@ impl Sink for Bars {
                 bar.set_message(ty.clone());
                 bar.enable_steady_tick(Duration::from_millis(120));
                 bars.insert(node.clone(), bar);
+            }
+            Event::Reading {
+                node,
+                files,
+                of_files,
+                bytes,
+                of_bytes,
+                ..
+            } => {
+                let bar = bars.entry(READING.to_owned()).or_insert_with(|| {
+                    let style = ProgressStyle::with_template("  {spinner} {prefix:.24}  {bar:20} {msg:.36}");
+                    let bar = self.all.add(ProgressBar::new(*of_bytes));
+                    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+                });
+                bar.set_prefix(node.clone());
+                bar.set_length((*of_bytes).max(1));
+                bar.set_position(*bytes);
+                let of = format!("{} of {}", size::show(*bytes), size::show(*of_bytes));
+                bar.set_message(match of_files {
+                    1 => format!("reading: {of}"),
+                    _ => format!("reading {files}/{of_files}: {of}"),
+                });
             }
             Event::Progress {
                 node,
@@ -216,6 +280,11 @@ impl Sink for Bars {
             _ => {
                 if let Event::Done { node, .. } | Event::Failed { node, .. } | Event::Skipped { node, .. } = &event
                     && let Some(bar) = bars.remove(node)
+                {
+                    bar.finish_and_clear();
+                }
+                if matches!(event, Event::RunStarted { .. })
+                    && let Some(bar) = bars.remove(READING)
                 {
                     bar.finish_and_clear();
                 }

@@ -5,6 +5,7 @@ use super::output::error;
 use crate::failure::{Failure, Kind, Result};
 use crate::host::Registry;
 use crate::plan::{Forecast, plan as look};
+use crate::reading::Unwatched;
 use crate::reload::{Reloaded, Told};
 use crate::resolve::{Session, Steps};
 use crate::source::Source;
@@ -106,8 +107,8 @@ pub(super) fn plan(session: &Session, graph: &Graph, targets: &[String]) -> Resu
         Ok(checked) => checked,
         Err(reply) => return Ok(reply),
     };
-    let steps = Steps::new(session, &checked, &source.folder, targets, false)?;
-    let rows = look(&steps).into_iter().map(|line| {
+    let steps = Steps::new(session, &checked, &source.folder, targets, false, &Unwatched)?;
+    let rows = look(&steps.of_graph(file(graph))).into_iter().map(|line| {
         let (state, detail) = match line.forecast {
             Forecast::Hit => (protocol::Forecast::Hit, String::new()),
             Forecast::NotNeeded => (protocol::Forecast::Hit, "not needed in memory".into()),

@@ -204,7 +204,17 @@ fn perform(shared: &Shared, job: &Job) -> Result<Summary> {
         checked,
         ..
     } = job;
-    let steps = Steps::new(session, checked, &source.folder, &run.targets, run.fresh)?;
+    let steps = match Steps::new(session, checked, &source.folder, &run.targets, run.fresh, &control) {
+        Err(failure) if failure.kind == Kind::Cancelled => {
+            let skipped = checked.nodes.len();
+            return Ok(Summary {
+                skipped,
+                cancelled: true,
+                ..Summary::default()
+            });
+        }
+        steps => steps?.of_graph(answer::file(&run.graph)),
+    };
     if let Some(lock) = Lock::of_text(answer::file(&run.graph).as_deref(), &source.document)? {
         lock.verify(&steps, &run.graph.set)?;
     }

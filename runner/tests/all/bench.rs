@@ -5,6 +5,7 @@ use runner::execute::{Control, Sink, execute};
 use runner::host::Registry;
 use runner::plan::{Forecast, plan};
 use runner::provenance::Provenance;
+use runner::reading::Unwatched;
 use runner::resolve::{Session, Steps};
 use runner::store::Store;
 use sdk::prelude::*;
@@ -295,7 +296,7 @@ impl Bench {
         let (document, _) = graph::parse(&text);
         let checked = graph::check(&document, session.registry.catalog()).unwrap();
         let targets: Vec<String> = targets.iter().map(|&t| t.to_owned()).collect();
-        let steps = Steps::new(&session, &checked, self.folder.path(), &targets, fresh).unwrap();
+        let steps = Steps::new(&session, &checked, self.folder.path(), &targets, fresh, &Unwatched).unwrap();
         f(&steps, &text)
     }
 

@@ -3,6 +3,7 @@
 use crate::bench::{Bench, TRIP};
 use protocol::Event;
 use runner::plan::Forecast;
+use runner::reading::Unwatched;
 use runner::resolve::Steps;
 use std::fs;
 use std::path::Path;
@@ -293,7 +294,7 @@ fn missing_files_are_named_together() {
     let text = r#"{"paragraph": 1, "nodes": {"a": {"type": "t/read", "params": {"path": "im.txt"}}, "b": {"type": "t/read", "params": {"path": "no/where"}}}}"#;
     let (document, _) = graph::parse(text);
     let checked = graph::check(&document, session.registry.catalog()).unwrap();
-    let failure = Steps::new(&session, &checked, bench.folder.path(), &[], false)
+    let failure = Steps::new(&session, &checked, bench.folder.path(), &[], false, &Unwatched)
         .err()
         .unwrap();
     let lines: Vec<&str> = failure.message.lines().collect();

@@ -52,7 +52,7 @@ pub(super) fn sentence(event: &Event) -> Option<(Option<String>, Option<Mark>, S
             (Some(node.clone()), Some(Mark::Skipped), why)
         }
         Event::RunFinished { summary } => (None, None, summary_text(summary)),
-        Event::Progress { .. } | Event::Metric { .. } | Event::Preview { .. } => return None,
+        Event::Progress { .. } | Event::Metric { .. } | Event::Preview { .. } | Event::Reading { .. } => return None,
     })
 }
 

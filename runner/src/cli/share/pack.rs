@@ -2,6 +2,7 @@
 
 use super::report;
 use crate::cli::open::Opened;
+use crate::cli::watch::patient;
 use crate::cli::{Global, home};
 use crate::failure::{Failure, Result};
 use crate::resolve::Steps;
@@ -54,7 +55,7 @@ pub(in crate::cli) fn run(global: &Global, arguments: &Arguments) -> Result<()> 
             .help("--out names another file, --force replaces this one"));
     }
     let checked = opened.check(&session.registry)?;
-    let steps = Steps::new(&session, &checked, &opened.folder, &[], false)?;
+    let steps = Steps::new(&session, &checked, &opened.folder, &[], false, &patient())?;
     if let Some(before) = Lock::beside(&arguments.graph, &opened.document)?.filter(|_| !arguments.unlocked) {
         before.verify(&steps, &arguments.set)?;
     }
