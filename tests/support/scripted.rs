@@ -41,7 +41,7 @@ pub(crate) fn worker(workspace: &Workspace, events: &[Json], pause: Option<&str>
     let catalogue: Json = serde_json::from_str(CATALOGUE).unwrap();
     let catalogue = json!({ "id": 0, "reply": "catalogue", "nodes": catalogue, "plugins": [], "refused": [] });
     let hello = json!({ "id": 0, "reply": "hello", "version": protocol::VERSION, "para": "0.1.0", "pid": 1, "folder": "/",
-        "store": "/", "cores": 2, "memory": 1 << 30 });
+        "store": "/", "cores": 2, "memory": 1_000_000_000 });
     let accepted = json!({ "id": 0, "reply": "accepted", "ahead": 0, "diagnostics": [] });
     let file = |name: &str, text: &str| {
         let file = workspace.path(name);

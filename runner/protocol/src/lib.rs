@@ -23,6 +23,7 @@ mod bytes;
 mod event;
 mod reply;
 mod request;
+mod size;
 
 pub use bytes::Bytes;
 pub use event::{Event, Level, Picture, Summary};
@@ -32,6 +33,7 @@ pub use reply::{
     Build, BuildMessage, Entry, Error, FolderEntry, Forecast, Kind, Message, NodeEntry, PlanRow, Plugin, Refusal, Reply,
 };
 pub use request::{Ask, BadLine, Graph, Live, Request, Run};
+pub use size::size_text;
 
 /// The version of this border. It changes when a message changes its meaning or loses a field.
 pub const VERSION: u32 = 1;

@@ -5,6 +5,7 @@ use crate::failure::{Failure, Result};
 use crate::size;
 use crate::store::{Cleaned, Store};
 use indicatif::{ProgressBar, ProgressStyle};
+use protocol::size_text;
 use std::io::IsTerminal;
 
 /// Commands about the store.
@@ -90,13 +91,13 @@ fn stat(store: &Store, as_json: bool) -> Result<()> {
         report::result(&format!(
             "  {name:8} {:>7}  {:>8}  {what}",
             room.count,
-            size::show(room.bytes)
+            size_text(room.bytes)
         ));
     }
     report::result(&format!(
         "  total             {:>8}  of {}",
-        size::show(total),
-        size::show(store.budget())
+        size_text(total),
+        size_text(store.budget())
     ));
     Ok(())
 }
@@ -128,8 +129,8 @@ fn tell(cleaned: &Cleaned, as_json: bool) -> Result<()> {
     };
     report::result(&format!(
         "removed {what}: {} freed, {} left",
-        size::show(cleaned.freed),
-        size::show(cleaned.left)
+        size_text(cleaned.freed),
+        size_text(cleaned.left)
     ));
     if cleaned.frozen > 0 {
         let plural = if cleaned.frozen == 1 { "" } else { "s" };

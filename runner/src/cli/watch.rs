@@ -2,9 +2,8 @@
 
 use super::report;
 use crate::execute::{Control, Sink};
-use crate::size;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use protocol::{Event, Level, Summary};
+use protocol::{Event, Level, Summary, size_text};
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -104,7 +103,7 @@ fn line(event: &Event) -> Option<String> {
 
 /// How far the reading of a node's files is, in words.
 fn reading(path: &str, (files, of_files): (u64, u64), (bytes, of_bytes): (u64, u64)) -> String {
-    let of = format!("{} of {}", size::show(bytes), size::show(of_bytes));
+    let of = format!("{} of {}", size_text(bytes), size_text(of_bytes));
     match of_files {
         1 => format!("{path}: {of} read"),
         _ => format!("{path}: {files} of {of_files} files, {of} read"),
@@ -254,7 +253,7 @@ impl Sink for Bars {
                 bar.set_prefix(node.clone());
                 bar.set_length((*of_bytes).max(1));
                 bar.set_position(*bytes);
-                let of = format!("{} of {}", size::show(*bytes), size::show(*of_bytes));
+                let of = format!("{} of {}", size_text(*bytes), size_text(*of_bytes));
                 bar.set_message(match of_files {
                     1 => format!("reading: {of}"),
                     _ => format!("reading {files}/{of_files}: {of}"),

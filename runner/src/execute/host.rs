@@ -5,9 +5,8 @@ use crate::live::Desk;
 use crate::memory::{Reservation, Visit};
 use crate::picture;
 use crate::provenance;
-use crate::size;
 use crate::store::Store;
-use protocol::Event;
+use protocol::{Event, size_text};
 use sdk::{Host, Room, Series, Slot};
 use serde_json::Value as Json;
 use std::collections::HashMap;
@@ -223,9 +222,9 @@ impl Host for NodeHost {
                     "takes about {} beside the {} in memory, more than the budget of {} (--memory): it goes on alone, and \
                      the machine may run out of memory. To take less: a smaller batch or resolution, or \
                      `checkpoint: block` in a training",
-                    size::show(room.bytes()),
-                    size::show(beside),
-                    size::show(self.visit.budget()),
+                    size_text(room.bytes()),
+                    size_text(beside),
+                    size_text(self.visit.budget()),
                 ),
             });
         }

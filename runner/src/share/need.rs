@@ -4,9 +4,9 @@ use super::find::Finder;
 use super::lock::{Lock, LockedFile, short};
 use crate::content::Contents;
 use crate::resolve::absolute;
-use crate::size::show;
 use graph::Document;
 use graph::catalog::{Catalog, ParamType};
+use protocol::size_text;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 
@@ -136,7 +136,7 @@ impl Need {
             format!(
                 "{} {}, hash {}{origin}",
                 file.kind(),
-                show(file.size),
+                size_text(file.size),
                 short(&file.blake3)
             )
         });
@@ -146,7 +146,7 @@ impl Need {
                 .map_or(String::new(), |path| format!("; the right one is {}", path.display()))
         };
         match &self.state {
-            State::Here { blake3, size: bytes } => ("here", format!("{}, hash {}", show(*bytes), short(blake3))),
+            State::Here { blake3, size: bytes } => ("here", format!("{}, hash {}", size_text(*bytes), short(blake3))),
             State::Other { blake3, found: at } => (
                 "other",
                 format!(

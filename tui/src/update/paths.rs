@@ -4,7 +4,7 @@ use crate::field;
 use crate::layer::{Layer, Picker, Purpose, Row};
 use crate::state::{Asked, State};
 use graph::catalog::{Param, ParamType};
-use protocol::{Entry, FolderEntry};
+use protocol::{Entry, FolderEntry, size_text};
 use tui_input::Input;
 
 impl State {
@@ -184,13 +184,5 @@ impl State {
                 self.open_graph(&name);
             }
         }
-    }
-}
-
-fn size_text(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{} kB", bytes / 1024),
-        _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
     }
 }

@@ -44,7 +44,7 @@ impl State {
                 memory,
                 ..
             } => {
-                let machine = format!("{cores} cores  {:.1} GB", memory as f64 / f64::from(1 << 30));
+                let machine = format!("{cores} cores  {:.1} GB", memory as f64 / 1e9);
                 self.worker = Worker::Ready { folder, pid, machine };
             }
             Reply::Catalogue {

@@ -84,7 +84,7 @@ impl Editor {
                 folder: "/graphs".to_owned(),
                 store: "/store".to_owned(),
                 cores: 2,
-                memory: 8 << 30,
+                memory: 8_000_000_000,
             },
         );
         let id = self.id_of(|ask| matches!(ask, Ask::Catalogue));

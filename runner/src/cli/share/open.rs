@@ -9,7 +9,7 @@ use crate::resolve::absolute;
 use crate::share::find::{Finder, usual_places};
 use crate::share::lock::{self, Lock, LockedFile, short};
 use crate::share::unpack::{self, Unpacked};
-use crate::size::show;
+use protocol::size_text;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -182,7 +182,11 @@ fn place(unpacked: &Unpacked, file: &LockedFile, draft: &Path) -> Result<String>
             return Ok(other);
         }
     }
-    report::say(&format!("  packed   {}  {path} ({})", file.place(), show(file.size)));
+    report::say(&format!(
+        "  packed   {}  {path} ({})",
+        file.place(),
+        size_text(file.size)
+    ));
     Ok(path)
 }
 
@@ -229,7 +233,7 @@ fn locate<'a, 'f: 'a>(
                 file.place(),
                 file.path,
                 file.kind(),
-                show(file.size),
+                size_text(file.size),
                 file.blake3
             ));
         }

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Result};
 use crate::resolve::Steps;
 use crate::share::bundle::{self, Head};
 use crate::share::lock::{Lock, short};
-use crate::size::show;
+use protocol::size_text;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 
@@ -104,7 +104,7 @@ pub(in crate::cli) fn run(global: &Global, arguments: &Arguments) -> Result<()> 
             "  {what:6}  {}  {} ({}, hash {}{origin})",
             file.place(),
             file.path,
-            show(file.size),
+            size_text(file.size),
             short(&file.blake3)
         ));
     }
@@ -120,7 +120,7 @@ pub(in crate::cli) fn run(global: &Global, arguments: &Arguments) -> Result<()> 
         lock,
     };
     let bytes = bundle::write(&to, &head, &opened.text(), &packed)?;
-    report::say(&format!("{}: {}", to.display(), show(bytes)));
+    report::say(&format!("{}: {}", to.display(), size_text(bytes)));
     report::result(&display(&to));
     Ok(())
 }
