@@ -294,7 +294,10 @@ fn damaged_locks_are_told_or_believed_and_never_more() {
     };
     meet(&Vec::new());
     let later = json!({ "paragraph_lock": 2, "para": "0.1.0", "files": [], "packs": [] });
-    assert!(Lock::from_json(later).is_err(), "what a later format means is not known");
+    assert!(
+        Lock::from_json(later).is_err(),
+        "what a later format means is not known"
+    );
     damage::survives(1000, &vec(damage::damage(), 1..4), meet);
     drop(folder);
 }

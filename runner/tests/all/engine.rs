@@ -284,6 +284,20 @@ fn events_come_in_the_order_of_what_they_tell() {
             }
         }
     }
+    // What a node tells lies between its beginning and its end.
+    let events = bench
+        .run(r#""a": { "type": "t/study", "params": { "steps": 20 } }"#)
+        .events;
+    let words = events.iter().map(|event| match event {
+        Event::RunStarted { .. } | Event::RunFinished { .. } => "run",
+        Event::Started { .. } => "started",
+        Event::Progress { .. } => "progress",
+        Event::Done { .. } => "done",
+        other => panic!("{other:?}"),
+    });
+    let mut words: Vec<&str> = words.collect();
+    words.dedup();
+    assert_eq!(words, ["run", "started", "progress", "done", "run"]);
 }
 
 #[test]
