@@ -205,7 +205,7 @@ impl Finding {
             .exact
             .clone()
             .unwrap_or_else(|| place(spans, &self.pointer, self.mark));
-        let (line, column) = lines.position(spans.text(), span.start);
+        let (line, column) = lines.position(span.start);
         // Only what really stands there can be replaced.
         let there = || spans.nearest(&self.pointer).1 && !span.is_empty();
         let fix = self.fix.filter(|_| there()).map(|text| Fix {

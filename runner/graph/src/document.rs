@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A node's JSON object: what migrations work on.
 pub type NodeJson = Map<String, Value>;
@@ -33,6 +34,7 @@ pub struct Document {
     pub(crate) unreadable: HashSet<String>,
     /// The text is not JSON.
     pub(crate) broken: bool,
+    pub(crate) wiring: u64,
 }
 
 /// A node.
@@ -145,6 +147,12 @@ impl Document {
         &self.nodes
     }
 
+    /// A number that is another one as soon as the nodes, their order, their types or their links may be others; two
+    /// documents of the same number have the same ones.
+    pub fn wiring(&self) -> u64 {
+        self.wiring
+    }
+
     /// The node of that id.
     pub fn node(&self, id: &str) -> Option<&Node> {
         self.nodes.get(id)
@@ -174,14 +182,14 @@ impl Document {
             .collect()
     }
 
-    /// Becomes the document of another text. As [`parse`](crate::parse()), but faster where most nodes are the same.
-    pub fn reread(&mut self, text: &str) {
-        let before = std::mem::replace(self, Self::nothing());
-        *self = parse::read(text, Some(before));
+    /// A number for [`Self::wiring`] that no document has.
+    pub(crate) fn next_wiring() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
     /// No text at all.
-    fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         parse::read("", None)
     }
 
@@ -199,7 +207,7 @@ impl Document {
     /// messages about a node or a parameter that arise after the checks.
     pub fn locate(&self, pointer: &str) -> (usize, usize, Range<usize>) {
         let span = place(&self.spans, pointer, Mark::Key);
-        let (line, column) = self.lines.position(self.text(), span.start);
+        let (line, column) = self.lines.position(span.start);
         (line, column, span)
     }
 }

@@ -6,12 +6,14 @@
 use crate::catalog::{Catalog, Param, ParamType};
 use crate::check::{Label, shorten, unknown_param};
 use crate::diagnostic::Finding;
-use crate::document::{Document, Links, Node};
+use crate::document::{Document, Link, Links, Node};
 use crate::migrate::Migrations;
 use crate::span::{Shape, pointer};
+use crate::splice::cut;
 use crate::suggest::Suggest;
 use crate::{params, print};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -144,41 +146,51 @@ impl Document {
     /// # Errors
     /// The id is taken, or none that links could name.
     pub fn insert_node(&mut self, id: &str, node: &Node) -> Result<(), EditError> {
+        self.insert_nodes(&[(id.to_owned(), node.clone())])
+    }
+
+    /// Adds nodes after all others, in one change of the text.
+    ///
+    /// # Errors
+    /// An id is taken, or none that links could name.
+    pub fn insert_nodes(&mut self, new: &[(String, Node)]) -> Result<(), EditError> {
         self.editable()?;
-        self.free(id)?;
+        let mut ids = HashSet::new();
+        for (id, _) in new {
+            self.free(id)?;
+            if !ids.insert(id) {
+                return refuse(format!("two new nodes are called `{id}`"), "choose another id");
+            }
+        }
         let Some(nodes) = self.spans.find("/nodes") else {
-            let value = Value::Object([(id.to_owned(), Value::Object(node.to_json()))].into_iter().collect());
-            return self.put_top("nodes", &value.to_string());
+            let new = new.iter().map(|(id, node)| (id.clone(), Value::Object(node.to_json())));
+            return self.put_top("nodes", &Value::Object(new.collect()).to_string());
         };
         if self.spans.entries()[nodes].shape != Shape::Object {
             return refuse("`nodes` is not an object", "fix the file by hand first");
         }
-        let key = Value::String(id.to_owned()).to_string();
-        let json = Value::Object(node.to_json()).to_string();
-        let laid = |indent: usize| {
-            format!(
-                "{key}: {}",
-                print::value(&json, indent, indent + key.chars().count() + 2)
-            )
+        let laid = |indent: usize| -> String {
+            let members = new.iter().map(|(id, node)| {
+                let key = Value::String(id.clone()).to_string();
+                let json = Value::Object(node.to_json()).to_string();
+                let value = print::value(&json, indent, indent + key.chars().count() + 2);
+                format!("\n{}{key}: {value}", " ".repeat(indent))
+            });
+            members.collect::<Vec<_>>().join(",")
         };
         let last = self.spans.children(nodes).last();
         match last.map(|at| self.spans.entries()[at].clone()) {
+            _ if new.is_empty() => {}
             Some(last) => {
                 let (indent, alone) = self.line_of(last.key.start);
-                let indent = if alone { indent } else { 4 };
-                let text = format!(",\n{}{}", " ".repeat(indent), laid(indent));
-                self.splice(last.value.end..last.value.end, &text);
+                let text = laid(if alone { indent } else { 4 });
+                self.splice(last.value.end..last.value.end, &format!(",{text}"));
             }
             None => {
                 let whole = self.spans.entries()[nodes].value.clone();
                 let (indent, _) = self.line_of(whole.start);
                 let indent = indent.max(2);
-                let text = format!(
-                    "{{\n{}{}\n{}}}",
-                    " ".repeat(indent + 2),
-                    laid(indent + 2),
-                    " ".repeat(indent)
-                );
+                let text = format!("{{{}\n{}}}", laid(indent + 2), " ".repeat(indent));
                 self.splice(whole, &text);
             }
         }
@@ -195,6 +207,78 @@ impl Document {
             self.splice(self.member(at), "");
         }
         Ok(())
+    }
+
+    /// Removes nodes with all links to them, in one change of the text.
+    ///
+    /// # Errors
+    /// No such node.
+    pub fn remove_nodes(&mut self, ids: &[String]) -> Result<(), EditError> {
+        let mut gone: Vec<&str> = ids.iter().map(String::as_str).collect();
+        gone.sort_unstable();
+        for id in ids {
+            self.known(id)?;
+        }
+        let places: Vec<usize> = (self.object(&["nodes"]).into_iter())
+            .flat_map(|at| self.spans.children(at))
+            .collect();
+        let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
+        let mut members = Vec::new();
+        // An id that stands twice is one node.
+        let in_order = places.len() == self.nodes.len();
+        for (nth, at) in places.into_iter().enumerate() {
+            let node = match in_order {
+                true => self.nodes.get_index(nth),
+                false => self.nodes.get_key_value(&*self.spans.key(at)),
+            };
+            let Some((id, node)) = node else { continue };
+            if gone.binary_search(&id.as_str()).is_ok() {
+                members.push(at);
+            } else {
+                self.unlink(at, node, &gone, &mut cuts);
+            }
+        }
+        cuts.extend(self.members(&members).into_iter().map(|range| (range, String::new())));
+        self.reread(&cut(self.text(), 0, cuts));
+        Ok(())
+    }
+
+    /// Notes what has to change in the node at an entry so that nothing links to what is gone.
+    fn unlink(&self, at: usize, node: &Node, gone: &[&str], cuts: &mut Vec<(Range<usize>, String)>) {
+        let stays = |link: &&Link| !matches!(link, Link::To { node, .. } if gone.binary_search(&node.as_str()).is_ok());
+        if node.inputs.values().flat_map(Links::iter).all(|link| stays(&link)) {
+            return;
+        }
+        let entries = self.spans.entries();
+        let inputs = self
+            .spans
+            .children(at)
+            .filter(|part| self.spans.key(*part) == "inputs")
+            .last();
+        let mut lists = Vec::new();
+        let mut empty = Vec::new();
+        for port in inputs.into_iter().flat_map(|at| self.spans.children(at)) {
+            let Some(links) = node.inputs.get(&*self.spans.key(port)) else {
+                continue;
+            };
+            let left: Vec<Link> = links.iter().filter(stays).cloned().collect();
+            if left.is_empty() && links.iter().next().is_some() {
+                empty.push(port);
+            } else if left.len() < links.iter().count() {
+                lists.push((entries[port].value.clone(), Links::List(left).to_json().to_string()));
+            }
+        }
+        if empty.is_empty() {
+            cuts.extend(lists.into_iter().map(|(range, raw)| {
+                let text = print::value(&raw, self.line_of(range.start).0, self.column(range.start));
+                (range, text)
+            }));
+        } else {
+            lists.extend(self.members(&empty).into_iter().map(|range| (range, String::new())));
+            let whole = entries[at].value.clone();
+            let raw = cut(self.spans.slice(at), whole.start, lists);
+            cuts.push((whole, self.laid(at, &raw)));
+        }
     }
 
     /// Renames a node, and all links to it. `layout` and `comments` are the editor's and stay as they are.
@@ -233,11 +317,7 @@ impl Document {
                 }
             }
         }
-        let mut text = self.to_text();
-        for (range, token) in cuts.into_iter().rev() {
-            text.replace_range(range, &token);
-        }
-        self.reread(&text);
+        self.reread(&cut(self.text(), 0, cuts));
         Ok(())
     }
 

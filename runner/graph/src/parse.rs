@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> (Document, Vec<Diagnostic>) {
 /// As [`parse`], without the diagnostics. Nodes whose text is that of `before` are taken over from it.
 pub(crate) fn read(text: &str, before: Option<Document>) -> Document {
     let spans = Spans::of(text);
-    let lines = Lines::of(text);
+    let lines = Lines::of(spans.shared());
     let mut reader = Reader::new(&spans, &lines, before.and_then(Before::of));
     let grammar = serde_json::from_str::<IgnoredAny>(text.strip_prefix('\u{feff}').unwrap_or(text));
     let broken = grammar.is_err();
@@ -67,7 +67,15 @@ pub(crate) fn read(text: &str, before: Option<Document>) -> Document {
         findings,
         unreadable,
         broken,
+        wiring: Document::next_wiring(),
     }
+}
+
+/// The node at an entry; none when there is anything to say of it.
+pub(crate) fn node(spans: &Spans, lines: &Lines, at: usize, id: &str) -> Option<Node> {
+    let mut reader = Reader::new(spans, lines, None);
+    let node = reader.node(at, id);
+    reader.findings.is_empty().then_some(node)
 }
 
 /// An earlier reading without faults: its nodes in the order of its text, to be taken over one by one.

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 pub const MAX_DEPTH: usize = 64;
 
 /// No parent: the root, or a stray value of a malformed text.
-const NONE: usize = usize::MAX;
+pub(crate) const NONE: usize = usize::MAX;
 
 /// Byte ranges of one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) enum Shape {
 }
 
 /// One value; values stand in the order of the text, a container before its content.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Empty in arrays and at the root.
     pub(crate) key: Range<usize>,
@@ -71,6 +71,21 @@ impl Spans {
             unclosed,
             index: OnceLock::new(),
         }
+    }
+
+    /// The spans of a text whose values are known already.
+    pub(crate) fn from_parts(text: Arc<str>, entries: Vec<Entry>) -> Self {
+        Self {
+            text,
+            entries,
+            unclosed: Vec::new(),
+            index: OnceLock::new(),
+        }
+    }
+
+    /// The values, for those of another text to be made of.
+    pub(crate) fn into_entries(self) -> Vec<Entry> {
+        self.entries
     }
 
     /// The text walked.

@@ -169,16 +169,28 @@ impl Document {
 
     /// The bytes of the member `at` of an object with one of the commas beside it.
     pub(crate) fn member(&self, at: usize) -> Range<usize> {
+        self.members(&[at]).pop().unwrap_or_default()
+    }
+
+    /// The bytes of some members of one object, in its order, with as many of the commas.
+    pub(crate) fn members(&self, gone: &[usize]) -> Vec<Range<usize>> {
         let entries = self.spans.entries();
-        let mut siblings: Vec<usize> = self.spans.children(entries[at].parent).collect();
-        let position = entries[at].ordinal;
-        let next = siblings.get(position + 1).copied();
-        siblings.truncate(position);
-        match (siblings.pop(), next) {
-            (Some(before), _) => entries[before].value.end..entries[at].value.end,
-            (None, Some(next)) => entries[at].key.start..entries[next].key.start,
-            (None, None) => entries[at].key.start..entries[at].value.end,
+        let Some((first, last)) = gone.first().copied().zip(gone.last().copied()) else {
+            return Vec::new();
+        };
+        let siblings: Vec<usize> = self.spans.children(entries[first].parent).collect();
+        let ahead = siblings.iter().zip(gone).take_while(|(at, gone)| at == gone).count();
+        let mut ranges = Vec::with_capacity(gone.len());
+        if ahead == siblings.len() {
+            ranges.push(entries[first].key.start..entries[last].value.end);
+        } else if ahead > 0 {
+            ranges.push(entries[first].key.start..entries[siblings[ahead]].key.start);
         }
+        for at in &gone[ahead..] {
+            let before = siblings[entries[*at].ordinal - 1];
+            ranges.push(entries[before].value.end..entries[*at].value.end);
+        }
+        ranges
     }
 
     /// Replaces bytes inside the value at `at`, then lays that value out anew.
@@ -192,11 +204,15 @@ impl Document {
 
     /// Replaces the value at `at` by the JSON text `raw`, laid out.
     pub(crate) fn relay(&mut self, at: usize, raw: &str) {
-        let whole = self.spans.entries()[at].value.clone();
-        let start = self.spans.entries()[at].key.start;
-        let (indent, alone) = self.line_of(start);
-        let text = print::value(raw, if alone { indent } else { 4 }, self.column(whole.start));
-        self.splice(whole, &text);
+        let text = self.laid(at, raw);
+        self.splice(self.spans.entries()[at].value.clone(), &text);
+    }
+
+    /// The JSON text `raw` as it is laid out in the place of the value at `at`.
+    pub(crate) fn laid(&self, at: usize, raw: &str) -> String {
+        let entry = &self.spans.entries()[at];
+        let (indent, alone) = self.line_of(entry.key.start);
+        print::value(raw, if alone { indent } else { 4 }, self.column(entry.value.start))
     }
 
     pub(crate) fn splice(&mut self, range: Range<usize>, text: &str) {
@@ -214,6 +230,22 @@ impl Document {
     }
 
     pub(crate) fn column(&self, at: usize) -> usize {
-        self.lines.position(self.text(), at).1 - 1
+        let before = &self.text()[..at];
+        let start = before.rfind('\n').map_or(0, |i| i + 1);
+        before[start..].chars().count()
     }
+}
+
+/// A text with other bytes in some places, which do not overlap. It stands at byte `from` of what they are counted in.
+pub(crate) fn cut(text: &str, from: usize, mut cuts: Vec<(Range<usize>, String)>) -> String {
+    cuts.sort_by_key(|(range, _)| range.start);
+    let mut out = String::with_capacity(text.len());
+    let mut at = from;
+    for (range, put) in cuts {
+        out.push_str(text.get(at - from..range.start - from).unwrap_or_default());
+        out.push_str(&put);
+        at = range.end;
+    }
+    out.push_str(text.get(at - from..).unwrap_or_default());
+    out
 }

@@ -15,7 +15,7 @@ pub(crate) fn finding(spans: &Spans, lines: &Lines, at: usize, earlier: usize) -
     let pointer = spans.pointer(at);
     let key = spans.key(at);
     let entries = spans.entries();
-    let (line, _) = lines.position(spans.text(), entries[earlier].key.start);
+    let (line, _) = lines.position(entries[earlier].key.start);
     let node = pointer.starts_with("/nodes/") && pointer.rfind('/') == Some("/nodes".len());
     let what = if node { "node" } else { "key" };
     let key = super::shorten(&key);

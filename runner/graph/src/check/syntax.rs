@@ -44,7 +44,7 @@ fn unclosed(spans: &Spans, lines: &Lines) -> String {
     let Some(entry) = spans.unclosed().last().and_then(|&at| spans.entries().get(at)) else {
         return "a value is missing".to_owned();
     };
-    let (line, _) = lines.position(spans.text(), entry.value.start);
+    let (line, _) = lines.position(entry.value.start);
     let open = spans.text().get(entry.value.start..=entry.value.start).unwrap_or("{");
     let close = if open == "[" { "]" } else { "}" };
     format!("the `{open}` in line {line} is never closed: add `{close}`, or close the text that is open before it")

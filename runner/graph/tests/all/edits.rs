@@ -132,6 +132,52 @@ fn nodes_come_and_go() {
 }
 
 #[test]
+fn nodes_go_with_the_links_to_them() {
+    let mut document = open(EXAMPLE);
+    document.remove_nodes(&["base".to_owned(), "can".to_owned()]).unwrap();
+    let text = document.text();
+    assert!(!text.contains("base.") && !text.contains("can."), "{text}");
+    assert!(
+        text.contains(r#""both":  { "type": "para/combine", "inputs": { "adapters": ["bear.adapter"] }"#),
+        "{text}"
+    );
+    let before = document.to_text();
+    assert!(document.remove_nodes(&["save".to_owned(), "can".to_owned()]).is_err());
+    assert_eq!(document.text(), before, "all or none");
+}
+
+proptest! {
+    #[test]
+    fn nodes_that_go_together_leave_what_they_leave_one_by_one(gone in proptest::sample::subsequence(parse(EXAMPLE).0.nodes().keys().cloned().collect::<Vec<_>>(), 0..8)) {
+        let mut together = open(EXAMPLE);
+        together.remove_nodes(&gone).unwrap();
+        let mut one_by_one = open(EXAMPLE);
+        for id in &gone {
+            one_by_one.remove_nodes(std::slice::from_ref(id)).unwrap();
+        }
+        prop_assert_eq!(together.nodes(), one_by_one.nodes());
+        prop_assert_eq!(together.canonical(), one_by_one.canonical());
+        // And what is left of it by hand.
+        let mut by_hand = open(EXAMPLE);
+        for (id, node) in open(EXAMPLE).nodes() {
+            for (port, links) in &node.inputs {
+                let left: Vec<Link> = links.iter().filter(|link| !matches!(link, Link::To { node, .. } if gone.contains(node))).cloned().collect();
+                if left.is_empty() {
+                    by_hand.remove_input(id, port).unwrap();
+                } else if left.len() < links.iter().count() {
+                    by_hand.set_input(id, port, &Links::List(left)).unwrap();
+                }
+            }
+        }
+        for id in &gone {
+            by_hand.remove_node(id).unwrap();
+        }
+        prop_assert_eq!(together.nodes(), by_hand.nodes());
+        prop_assert_eq!(together.canonical(), by_hand.canonical());
+    }
+}
+
+#[test]
 fn items_of_a_misplaced_list_are_no_parameters() {
     let mut document = open(&file(r#""a": { "type": "test/pass", "params": [1] }"#));
     let before = document.to_text();

@@ -61,6 +61,8 @@ fn exercise(text: &str) -> Document {
         let _ = edited.rename_node(id, "renamed");
         let _ = edited.remove_node("renamed");
     }
+    let some: Vec<String> = edited.nodes().keys().skip(1).take(3).cloned().collect();
+    let _ = edited.remove_nodes(&some);
     for key in ["title", "layout", ""] {
         let _ = edited.set_top(key, 1);
         let _ = edited.remove_top(key);
