@@ -14,12 +14,12 @@ fn layered(nodes: usize, wires: usize) -> Model {
             .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
-    let names = |n: usize| (0..n).map(|at| format!("port{at}")).collect();
+    let names = |n: usize| (0..n).map(|at| format!("port{at}").into()).collect();
     let mut model = Model::default();
     for at in 0..nodes {
         model.nodes.push(Node {
-            id: format!("node_{at}"),
-            kind: "some/kind".to_owned(),
+            id: format!("node_{at}").into(),
+            kind: "some/kind".into(),
             inputs: names(4),
             outputs: names(2),
             ..Node::default()

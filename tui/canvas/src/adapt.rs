@@ -3,6 +3,7 @@
 use crate::model::{Model, PortRef, Wire};
 use crate::scene::{Item, LooseKind, PortAt, Scene, Side};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Where what the old model lists is in the new one.
 struct Moved<'a> {
@@ -13,15 +14,30 @@ struct Moved<'a> {
     notes: Vec<Option<usize>>,
 }
 
-/// For each name of `old` its index in `new`.
+/// How far ahead something is looked for before all are sorted.
+const AHEAD: usize = 16;
+
+/// For each name of `old` its index in `new`, where most stand in the same order.
 fn found<'a>(old: impl Iterator<Item = &'a str>, new: impl Iterator<Item = &'a str>) -> Vec<Option<usize>> {
-    let new: HashMap<&str, usize> = new.zip(0..).collect();
-    old.map(|id| new.get(id).copied()).collect()
+    let new: Vec<&str> = new.collect();
+    let mut sorted: Option<HashMap<&str, usize>> = None;
+    let mut next = 0;
+    let at = |id: &str| {
+        let near = new.iter().enumerate().skip(next).take(AHEAD);
+        let near = near.into_iter().find(|(_, known)| **known == id).map(|(at, _)| at);
+        let at = near.or_else(|| {
+            let sorted = sorted.get_or_insert_with(|| new.iter().copied().zip(0..).collect());
+            sorted.get(id).copied()
+        });
+        next = at.map_or(next, |at| at + 1);
+        at
+    };
+    old.map(at).collect()
 }
 
 impl<'a> Moved<'a> {
     fn between(old: &'a Model, new: &'a Model) -> Self {
-        let ids = |model: &'a Model| model.nodes.iter().map(|node| node.id.as_str());
+        let ids = |model: &'a Model| model.nodes.iter().map(|node| &*node.id);
         let groups = |model: &'a Model| model.groups.iter().map(|group| group.id.as_str());
         let notes = |model: &'a Model| model.notes.iter().map(|note| note.id.as_str());
         Self {
@@ -50,7 +66,8 @@ impl<'a> Moved<'a> {
             Side::Output => (&old.outputs, &new.outputs),
         };
         let name = old.get(port.port)?;
-        let port = if new.get(port.port) == Some(name) {
+        // Nodes of one type share their lists.
+        let port = if Arc::ptr_eq(old, new) || new.get(port.port) == Some(name) {
             port.port
         } else {
             new.iter().position(|known| known == name)?
@@ -60,18 +77,64 @@ impl<'a> Moved<'a> {
 
     /// Of each wire its index in the new model; of equal ones the first to the first.
     fn wires(&self) -> Vec<Option<usize>> {
-        let mut there: HashMap<Wire, Vec<usize>> = HashMap::with_capacity(self.new.wires.len());
-        for (at, wire) in self.new.wires.iter().enumerate().rev() {
-            there.entry(*wire).or_default().push(at);
-        }
+        let mut there = Wires::of(&self.new.wires);
         let wires = self.old.wires.iter().map(|wire| {
-            let wire = Wire {
+            there.take(Wire {
                 from: self.port(Side::Output, wire.from)?,
                 to: self.port(Side::Input, wire.to)?,
-            };
-            there.get_mut(&wire)?.pop()
+            })
         });
         wires.collect()
+    }
+}
+
+/// Wires to be found again, most of them in the order in which they stand.
+struct Wires<'a> {
+    all: &'a [Wire],
+    taken: Vec<bool>,
+    /// The one after the last that was found.
+    next: usize,
+    /// The numbers of equal ones, the first at the end.
+    sorted: Option<HashMap<Wire, Vec<usize>>>,
+}
+
+impl<'a> Wires<'a> {
+    fn of(all: &'a [Wire]) -> Self {
+        Self {
+            all,
+            taken: vec![false; all.len()],
+            next: 0,
+            sorted: None,
+        }
+    }
+
+    fn take(&mut self, wire: Wire) -> Option<usize> {
+        let near = self.all.iter().enumerate().skip(self.next).take(AHEAD);
+        let near = near.filter(|(at, _)| !self.taken[*at]);
+        let at = match near.into_iter().find(|(_, known)| **known == wire) {
+            Some((at, _)) => at,
+            None => self.search(wire)?,
+        };
+        self.taken[at] = true;
+        self.next = at + 1;
+        Some(at)
+    }
+
+    fn search(&mut self, wire: Wire) -> Option<usize> {
+        let sorted = self.sorted.get_or_insert_with(|| {
+            let mut sorted: HashMap<Wire, Vec<usize>> = HashMap::with_capacity(self.all.len());
+            for (at, wire) in self.all.iter().enumerate().rev() {
+                sorted.entry(*wire).or_default().push(at);
+            }
+            sorted
+        });
+        let equal = sorted.get_mut(&wire)?;
+        while let Some(at) = equal.pop() {
+            if !self.taken[at] {
+                return Some(at);
+            }
+        }
+        None
     }
 }
 
@@ -136,7 +199,11 @@ impl Scene {
             nets.push(tile.map(|_| kept));
             let Some(tile) = tile else { return false };
             net.tile = tile;
-            net.wires = net.wires.iter().filter_map(|wire| wires[*wire]).collect();
+            net.wires.retain_mut(|wire| {
+                let there = wires[*wire];
+                *wire = there.unwrap_or(*wire);
+                there.is_some()
+            });
             kept += 1;
             true
         });

@@ -52,13 +52,9 @@ struct Memory {
 impl Memory {
     fn of(scene: &Scene, seen: &Visible) -> Self {
         let by_id: HashMap<&str, usize> = (scene.tiles.iter().enumerate())
-            .map(|(at, tile)| (tile.id.as_str(), at))
+            .map(|(at, tile)| (&*tile.id, at))
             .collect();
-        let tiles: Vec<Option<usize>> = seen
-            .faces
-            .iter()
-            .map(|face| by_id.get(face.id.as_str()).copied())
-            .collect();
+        let tiles: Vec<Option<usize>> = seen.faces.iter().map(|face| by_id.get(&*face.id).copied()).collect();
         // What stood alone may go where its first wire takes it, if that leads to what was there already.
         let mut wired = vec![false; seen.faces.len()];
         for edge in &seen.edges {
@@ -340,9 +336,9 @@ mod tests {
     #[test]
     fn a_straight_wire_has_no_track() {
         let node = |id: &str, inputs: &[&str], outputs: &[&str]| Node {
-            id: id.to_owned(),
-            inputs: inputs.iter().map(|&s| s.to_owned()).collect(),
-            outputs: outputs.iter().map(|&s| s.to_owned()).collect(),
+            id: id.into(),
+            inputs: inputs.iter().map(|&s| s.into()).collect(),
+            outputs: outputs.iter().map(|&s| s.into()).collect(),
             ..Node::default()
         };
         let model = Model {

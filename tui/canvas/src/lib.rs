@@ -33,7 +33,7 @@ mod wires;
 pub use label::labels;
 pub use layout::layout;
 pub use minimap::{Minimap, Quarters};
-pub use model::{Group, Level, Model, Node, Note, Pin, PortRef, Wire};
+pub use model::{Group, Level, Model, Names, Node, Note, Pin, PortRef, Wire};
 pub use pick::Thing;
 pub use scene::{Frame, Item, Loose, LooseKind, Net, PortAt, Scene, Side, Tile};
 pub use segments::Segment;

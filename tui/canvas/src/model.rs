@@ -1,6 +1,7 @@
 //! What there is to lay out. Indices point into the lists of [`Model`]; one that points nowhere is passed over.
 
 use crate::shape::Size;
+use std::sync::Arc;
 
 /// How much of a node is to be seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,17 +32,20 @@ pub struct Model {
     pub notes: Vec<Note>,
 }
 
-/// A node.
+/// Names of ports; nodes of one type share them.
+pub type Names = Arc<[Arc<str>]>;
+
+/// A node. Its texts are shared, since a graph of thousands is described anew with every change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// Name in the file: what the layout remembers it by.
-    pub id: String,
+    pub id: Arc<str>,
     /// Type as the file writes it.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// Names of the input ports.
-    pub inputs: Vec<String>,
+    pub inputs: Names,
     /// Names of the output ports.
-    pub outputs: Vec<String>,
+    pub outputs: Names,
     /// Room for further lines, used at [`Level::Detail`].
     pub body: Size,
     /// Its own level, instead of the model's.

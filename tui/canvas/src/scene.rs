@@ -4,6 +4,7 @@ use crate::model::{Level, PortRef};
 use crate::segments::{Bend, Segment};
 use crate::shape::{Point, Rect};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What a tile shows: an index into the model's list of that kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,7 +36,7 @@ pub struct PortAt {
     /// Its cell, on the tile's border.
     pub at: Point,
     /// Its name; with the node's for a folded group.
-    pub name: String,
+    pub name: Arc<str>,
     /// Whether a wire is at this row.
     pub wired: bool,
     /// How-manieth row of this port: a port that takes a list has one for each of its wires.
@@ -57,7 +58,7 @@ pub struct Tile {
     pub level: Level,
     /// Its port rows, inputs first, each from top to bottom.
     pub ports: Vec<PortAt>,
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     /// Whether any wire was at it when it was laid out.
     pub(crate) wired: bool,
 }

@@ -3,6 +3,7 @@
 use crate::model::{Level, Model, Pin, PortRef, Wire};
 use crate::scene::{Item, Loose, LooseKind, Side};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A row of a tile where wires begin or end.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +16,7 @@ pub(crate) struct Row {
 #[derive(Clone, Debug)]
 pub(crate) struct Face {
     pub(crate) item: Item,
-    pub(crate) id: String,
+    pub(crate) id: Arc<str>,
     pub(crate) level: Level,
     pub(crate) pin: Pin,
     /// The open group it belongs to.
@@ -98,7 +99,7 @@ pub(crate) fn visible(model: &Model) -> Visible {
             None => {
                 seen.faces.push(Face {
                     item: Item::Node(at),
-                    id: format!("n {}", node.id),
+                    id: format!("n {}", node.id).into(),
                     level: node.level.unwrap_or(model.level),
                     pin: node.pin,
                     group: groups.first().copied(),
@@ -125,7 +126,7 @@ pub(crate) fn visible(model: &Model) -> Visible {
 fn group_face(model: &Model, group: usize, outer: Option<usize>) -> Face {
     Face {
         item: Item::Group(group),
-        id: format!("g {}", model.groups[group].id),
+        id: format!("g {}", model.groups[group].id).into(),
         level: model.level,
         pin: model.groups[group].pin,
         group: outer,
@@ -262,7 +263,7 @@ impl Visible {
             }
             self.faces.push(Face {
                 item: Item::Note(at),
-                id: format!("t {}", note.id),
+                id: format!("t {}", note.id).into(),
                 level: model.level,
                 pin: note.pin,
                 group: None,
@@ -277,18 +278,18 @@ impl Visible {
 }
 
 /// What a row of a group is called: the port inside, with its node.
-pub(crate) fn row_name(model: &Model, item: Item, side: Side, port: PortRef) -> String {
+pub(crate) fn row_name(model: &Model, item: Item, side: Side, port: PortRef) -> Arc<str> {
     let Some(node) = model.nodes.get(port.node) else {
-        return String::new();
+        return Arc::default();
     };
     let names = match side {
         Side::Input => &node.inputs,
         Side::Output => &node.outputs,
     };
-    let name = names.get(port.port).map_or("", String::as_str);
+    let name = names.get(port.port).cloned().unwrap_or_default();
     match item {
-        Item::Group(_) => format!("{}.{name}", node.id),
-        _ => name.to_owned(),
+        Item::Group(_) => format!("{}.{name}", node.id).into(),
+        _ => name,
     }
 }
 

@@ -63,8 +63,8 @@ fn a_chain_stands_in_a_row() {
 #[test]
 fn a_circle_is_opened_at_the_same_wire_every_time() {
     let mut model = chain();
-    model.nodes[0].inputs.push("in".to_owned());
-    model.nodes[2].outputs.push("out".to_owned());
+    model.nodes[0].inputs = ["in".into()].into();
+    model.nodes[2].outputs = ["out".into()].into();
     model.wires.push(wire((2, 0), (0, 0)));
     model.wires.push(wire((1, 0), (1, 0)));
     let scene = layout(&model, None);
@@ -113,7 +113,7 @@ fn a_folded_group_is_a_tile_whose_ports_are_the_wires_across_its_border() {
     let scene = layout(&model, None);
     check(&model, &scene);
     let tile = scene.tile(Item::Group(0)).unwrap();
-    let names: Vec<&str> = tile.ports.iter().map(|port| port.name.as_str()).collect();
+    let names: Vec<&str> = tile.ports.iter().map(|port| &*port.name).collect();
     // One wire comes in (to two nodes), one goes out.
     assert_eq!(names, ["b.in0", "b.out0"]);
     assert!(scene.tile(Item::Node(1)).is_none());

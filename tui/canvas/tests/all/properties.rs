@@ -4,9 +4,10 @@ use crate::support::{any_model, check, take_first, turn};
 use canvas::{Direction, Level, Model, Point, Rect, Scene, Size, Thing, View, layout};
 use proptest::prelude::*;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// The wires that are drawn: their ends by name, and their lines.
-fn ends(model: &Model, scene: &Scene) -> Vec<([String; 4], Vec<Point>)> {
+fn ends(model: &Model, scene: &Scene) -> Vec<([Arc<str>; 4], Vec<Point>)> {
     let drawn = model.wires.iter().enumerate();
     drawn
         .filter_map(|(at, wire)| {
@@ -18,7 +19,7 @@ fn ends(model: &Model, scene: &Scene) -> Vec<([String; 4], Vec<Point>)> {
                 &to.id,
                 &to.inputs[wire.to.port],
             ];
-            Some((names.map(Clone::clone), path))
+            Some((names.map(Arc::clone), path))
         })
         .collect()
 }
@@ -123,7 +124,7 @@ proptest! {
             for port in &tile.ports {
                 let node = &after.nodes[port.port.node];
                 let names = if port.side == canvas::Side::Input { &node.inputs } else { &node.outputs };
-                prop_assert!(port.name.ends_with(&names[port.port.port]));
+                prop_assert!(port.name.ends_with(&*names[port.port.port]));
             }
             let same = |old: &&canvas::Tile| old.rect == tile.rect;
             prop_assert!(first.tiles.iter().any(|old| same(&old)), "tile {at} moved");

@@ -16,10 +16,10 @@ pub(crate) fn wire(from: (usize, usize), to: (usize, usize)) -> Wire {
 }
 
 pub(crate) fn node(id: &str, inputs: usize, outputs: usize) -> Node {
-    let names = |n: usize, letter: &str| (0..n).map(|at| format!("{letter}{at}")).collect();
+    let names = |n: usize, letter: &str| (0..n).map(|at| format!("{letter}{at}").into()).collect();
     Node {
-        id: id.to_owned(),
-        kind: "some/kind".to_owned(),
+        id: id.into(),
+        kind: "some/kind".into(),
         inputs: names(inputs, "in"),
         outputs: names(outputs, "out"),
         body: Size::new(10, 2),
