@@ -175,17 +175,42 @@ fn main() {
             editor.rest();
             time
         });
-        // A node with its wires goes and comes back; the picture follows from another thread.
+        // Nodes with their wires go and come; the picture follows from another thread.
         let mut laid = Vec::new();
-        each("delete a node, undo", &mut |editor, turn| {
-            let time = editor.time(|editor| editor.char(if turn % 2 == 0 { 'd' } else { 'u' }));
-            if let Some(survey) = editor.survey.take() {
-                let surveyed = Box::new(survey.run());
-                laid.push(editor.time(|editor| editor.event(Event::Surveyed(surveyed))));
+        let keys = [
+            ("delete a node", 'd'),
+            ("undo it", 'u'),
+            ("redo it", 'U'),
+            ("", 'u'),
+            ("paste ten nodes", 'p'),
+            ("undo that", 'u'),
+        ];
+        let mut times = vec![Vec::new(); keys.len()];
+        for at in 0..10 {
+            editor.event(Event::Key(KeyEvent::new(KeyCode::Char('g'), KeyModifiers::NONE)));
+            editor.char('g');
+            for _ in 0..at {
+                editor.char('j');
             }
-            editor.rest();
-            time
-        });
+            editor.char('v');
+        }
+        editor.char('y');
+        let copied = editor.state.clipboard.clone();
+        editor.char(';');
+        for _ in 0..rounds / 2 {
+            for (times, (_, key)) in times.iter_mut().zip(keys) {
+                editor.state.clipboard.clone_from(&copied);
+                times.push(editor.time(|editor| editor.char(key)));
+                if let Some(survey) = editor.survey.take() {
+                    let surveyed = Box::new(survey.run());
+                    laid.push(editor.time(|editor| editor.event(Event::Surveyed(surveyed))));
+                }
+                editor.rest();
+            }
+        }
+        for ((what, _), times) in keys.iter().zip(times).filter(|((what, _), _)| !what.is_empty()) {
+            report(&name(what), times);
+        }
         report(&name("a new layout is taken over"), laid);
         editor.char('R');
         let ask = editor.run;

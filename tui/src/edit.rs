@@ -9,6 +9,10 @@ use std::collections::{HashMap, HashSet};
 
 /// An id that no node has: the last part of the type's name, with a number if need be.
 pub fn fresh_id(document: &Document, wish: &str) -> String {
+    free_id(wish, |id| document.node(id).is_none())
+}
+
+fn free_id(wish: &str, free: impl Fn(&str) -> bool) -> String {
     let tail = wish.rsplit('/').next().unwrap_or(wish);
     let mut base: String = tail
         .chars()
@@ -18,7 +22,7 @@ pub fn fresh_id(document: &Document, wish: &str) -> String {
     if base.is_empty() {
         base.push_str("node");
     }
-    if document.node(&base).is_none() {
+    if free(&base) {
         return base;
     }
     let stem = base
@@ -27,7 +31,7 @@ pub fn fresh_id(document: &Document, wish: &str) -> String {
     let stem = if stem.is_empty() { &base } else { stem };
     (2..)
         .map(|n: usize| format!("{stem}_{n}"))
-        .find(|id| document.node(id).is_none())
+        .find(|id| free(id))
         .unwrap_or(base)
 }
 
@@ -68,7 +72,7 @@ pub fn connect(document: &mut Document, from: (&str, &str), to: (&str, &str), va
 /// # Errors
 /// No such node or wire.
 pub fn cut(document: &mut Document, wire: &Wire) -> Result<(), EditError> {
-    let node = document.node(&wire.to).and_then(|node| node.inputs.get(&wire.input));
+    let node = document.node(&wire.to).and_then(|node| node.inputs.get(&*wire.input));
     let Some(Links::List(list)) = node.cloned() else {
         return document.remove_input(&wire.to, &wire.input);
     };
@@ -89,18 +93,8 @@ pub fn cut(document: &mut Document, wire: &Wire) -> Result<(), EditError> {
 /// # Errors
 /// No such node.
 pub fn remove(document: &mut Document, ids: &[String]) -> Result<(), EditError> {
-    let gone: HashSet<&String> = ids.iter().collect();
-    // From the back of each list, so that places stay what they were.
-    for wire in wires(document).iter().rev() {
-        if gone.contains(&wire.from) && !gone.contains(&wire.to) {
-            cut(document, wire)?;
-        }
-    }
-    for id in ids {
-        document.remove_node(id)?;
-        layout::forget(document, id)?;
-    }
-    Ok(())
+    document.remove_nodes(ids)?;
+    layout::forget(document, ids)
 }
 
 /// Renames a node, wherever the file speaks of it.
@@ -248,8 +242,9 @@ pub fn candidates(
     side: Side,
     port: &Port,
 ) -> Result<Vec<Candidate>, String> {
-    let wires = wires(document);
-    let all = ports(document, catalog, &wires);
+    let joined = wires(document);
+    let all = ports(document.nodes().values(), catalog, &joined);
+    let wires: Vec<Wire<&str>> = joined.into_iter().map(|joined| joined.wire).collect();
     let other = if side == Side::Output {
         Side::Input
     } else {
@@ -268,7 +263,7 @@ pub fn candidates(
                 circles += 1;
                 continue;
             }
-            let feeding = |w: &&Wire| other == Side::Input && w.to == *node && w.input == end.name;
+            let feeding = |w: &&Wire<&str>| other == Side::Input && w.enters(node, &end.name);
             let taken = wires
                 .iter()
                 .find(feeding)
@@ -307,7 +302,7 @@ pub fn candidates(
 }
 
 /// Nodes that `id` must not be joined to: those above an output, those below an input.
-fn reach(wires: &[Wire], id: &str, side: Side) -> HashSet<String> {
+fn reach(wires: &[Wire<&str>], id: &str, side: Side) -> HashSet<String> {
     let mut next: HashMap<&str, Vec<&str>> = HashMap::new();
     for wire in wires {
         let (a, b) = match side {
@@ -349,22 +344,21 @@ pub fn paste(document: &mut Document, text: &str) -> Result<Vec<String>, EditErr
             help: Some("copy some with y first; they are kept as JSON".to_owned()),
         });
     }
-    let mut names: HashMap<String, String> = HashMap::new();
-    let mut taken = document.clone();
+    let mut names: HashMap<&str, String> = HashMap::new();
+    let mut taken: HashSet<String> = HashSet::new();
     for (id, node) in other.nodes() {
         let wish = if is_id(id) { id.as_str() } else { node.ty.name.as_str() };
-        let new = fresh_id(&taken, wish);
-        taken.insert_node(&new, &Node::new(&node.ty.name))?;
-        names.insert(id.clone(), new);
+        let new = free_id(wish, |id| document.node(id).is_none() && !taken.contains(id));
+        taken.insert(new.clone());
+        names.insert(id, new);
     }
-    let here: HashSet<String> = document.nodes().keys().cloned().collect();
-    let mut added = Vec::new();
+    let mut added = Vec::with_capacity(names.len());
     for (id, node) in other.nodes() {
         let mut node = node.clone();
         let follow = |link: &Link| match link {
-            Link::To { node, port } => match names.get(node) {
+            Link::To { node, port } => match names.get(node.as_str()) {
                 Some(new) => Some(Link::to(new, port)),
-                None => here.contains(node).then(|| link.clone()),
+                None => document.node(node).is_some().then(|| link.clone()),
             },
             Link::Malformed(_) => Some(link.clone()),
         };
@@ -376,11 +370,12 @@ pub fn paste(document: &mut Document, text: &str) -> Result<Vec<String>, EditErr
         }
         node.inputs
             .retain(|_, links| !matches!(links, Links::List(list) if list.is_empty()));
-        let new = names.get(id).cloned().unwrap_or_else(|| fresh_id(document, id));
-        document.insert_node(&new, &node)?;
-        added.push(new);
+        if let Some(new) = names.get(id.as_str()) {
+            added.push((new.clone(), node));
+        }
     }
-    Ok(added)
+    document.insert_nodes(&added)?;
+    Ok(added.into_iter().map(|(id, _)| id).collect())
 }
 
 /// Required parameters of a node that the graph does not give, in order.

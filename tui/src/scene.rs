@@ -1,10 +1,13 @@
 //! The picture of the graph: what the layout is given and what it gives.
 
+mod names;
+
+use self::names::{Words, crossing, joined, numbered};
 use crate::edit::layout::{self, Layout};
 use crate::shape::{self, Ports, Wire};
 use crate::survey::LARGE;
 use canvas::{Group, Item, Level, Model, Node, Note, Pin, PortRef, Scene, Size};
-use graph::{Catalog, Document, Link, Links};
+use graph::{Catalog, Document};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -17,7 +20,7 @@ pub struct Drawing {
     /// Where everything stands. While a new picture is made elsewhere, the old one: what is new has no tile yet.
     pub scene: Arc<Scene>,
     /// Ports of each node, with their types.
-    pub ports: Vec<Ports>,
+    pub ports: Vec<Arc<Ports>>,
     /// Wires: those of the model, in its order, then those whose ends do not exist.
     pub wires: Vec<Wire>,
     /// Names of the groups of the model.
@@ -28,7 +31,7 @@ pub struct Drawing {
     pub layout: Layout,
     /// Seen from inside a group: ports with wires to what is outside.
     pub outside: Vec<(shape::Side, PortRef)>,
-    index: HashMap<String, usize>,
+    index: HashMap<Arc<str>, usize>,
     /// Changes with whatever is seen of the graph.
     key: u64,
 }
@@ -53,7 +56,7 @@ impl Drawing {
         document: &Document,
         catalog: &Catalog,
         level: Level,
-        before: Self,
+        mut before: Self,
         inside: Option<&str>,
     ) -> (Self, Made) {
         let layout = layout::read(document);
@@ -61,30 +64,23 @@ impl Drawing {
         if key == before.key {
             return (before, Made::Same);
         }
-        let mut wires = shape::wires(document);
         let members = inside.and_then(|name| layout.groups.get(name));
         let shows = |id: &String| members.is_none_or(|group| group.nodes.contains(id));
-        let ports: Vec<Ports> = (document.nodes().keys())
-            .zip(shape::ports(document, catalog, &wires))
-            .filter(|(id, _)| shows(id))
-            .map(|(_, ports)| ports)
-            .collect();
         let shown = || document.nodes().iter().filter(|(id, _)| shows(id));
-        let index: HashMap<String, usize> = shown().map(|(id, _)| id.clone()).zip(0..).collect();
-        let ends = |wire: &Wire| -> Option<canvas::Wire> {
-            let (from, to) = (*index.get(&wire.from)?, *index.get(&wire.to)?);
-            Some(canvas::Wire {
-                from: PortRef {
-                    node: from,
-                    port: ports[from].find(shape::Side::Output, &wire.output)?.0,
-                },
-                to: PortRef {
-                    node: to,
-                    port: ports[to].find(shape::Side::Input, &wire.input)?.0,
-                },
-            })
-        };
-        wires.sort_by_key(|wire| ends(wire).is_none());
+        let (names, index) = numbered(
+            shown().map(|(id, _)| id.as_str()),
+            &before.model,
+            std::mem::take(&mut before.index),
+        );
+        let mut places = Vec::with_capacity(document.nodes().len());
+        let mut count = 0;
+        for id in document.nodes().keys() {
+            places.push(shows(id).then_some(count));
+            count += usize::from(shows(id));
+        }
+        let found = shape::wires_among(document, |id| index.get(id).copied(), |at| places[at]);
+        let ports = shape::ports(shown().map(|(_, node)| node), catalog, &found);
+        let (wires, joined) = joined(&found, &names, &ports);
         let outside = if members.is_some() {
             crossing(&wires, &index, &ports)
         } else {
@@ -108,27 +104,30 @@ impl Drawing {
             let mut groups = layout.groups.values();
             groups.position(|group| members.is_none() && group.nodes.contains(id))
         };
-        let names = |ports: &[shape::Port]| ports.iter().map(|port| port.name.clone()).collect();
-        let nodes = shown().zip(&ports);
-        let nodes = nodes.map(|((id, node), ports)| Node {
-            id: id.clone(),
-            kind: node.ty.to_string(),
-            inputs: names(&ports.inputs),
-            outputs: names(&ports.outputs),
-            // Elsewhere a value of a parameter changes nothing in the picture.
-            body: if seen_at(&layout, id, level) == Level::Detail {
-                body(node)
-            } else {
-                Size::default()
-            },
-            level: layout.levels.get(id).and_then(|name| level_of(name)),
-            pin: pin(id),
-            group: group_of(id),
+        let mut words = Words::default();
+        let nodes = shown().zip(names).zip(&ports);
+        let nodes = nodes.map(|(((id, node), name), ports)| {
+            let (kind, inputs, outputs) = words.of(&node.ty, ports);
+            Node {
+                id: name,
+                kind,
+                inputs,
+                outputs,
+                // Elsewhere a value of a parameter changes nothing in the picture.
+                body: if seen_at(&layout, id, level) == Level::Detail {
+                    body(node)
+                } else {
+                    Size::default()
+                },
+                level: layout.levels.get(id).and_then(|name| level_of(name)),
+                pin: pin(id),
+                group: group_of(id),
+            }
         });
         let model = Model {
             level,
             nodes: nodes.collect(),
-            wires: wires.iter().filter_map(ends).collect(),
+            wires: joined,
             groups: layout
                 .groups
                 .iter()
@@ -144,7 +143,7 @@ impl Drawing {
                 .map(|(name, note)| Note {
                     id: name.clone(),
                     text: extent(&note.text),
-                    beside: note.beside.as_ref().and_then(|id| index.get(id).copied()),
+                    beside: note.beside.as_ref().and_then(|id| index.get(id.as_str()).copied()),
                     pin: pin(&format!("note:{name}")),
                 })
                 .collect(),
@@ -177,12 +176,12 @@ impl Drawing {
 
     /// The name of a node.
     pub fn id(&self, node: usize) -> Option<&str> {
-        self.model.nodes.get(node).map(|node| node.id.as_str())
+        self.model.nodes.get(node).map(|node| &*node.id)
     }
 
     /// The names of the nodes.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.model.nodes.iter().map(|node| node.id.as_str())
+        self.model.nodes.iter().map(|node| &*node.id)
     }
 
     /// The folded group that hides a node.
@@ -201,28 +200,6 @@ impl Drawing {
     }
 }
 
-/// Ports in `index` that are joined to something that is not.
-fn crossing(wires: &[Wire], index: &HashMap<String, usize>, ports: &[Ports]) -> Vec<(shape::Side, PortRef)> {
-    let end = |side, node: &str, other: &str, port: &str| {
-        let node = *index.get(node).filter(|_| !index.contains_key(other))?;
-        let port = ports[node].find(side, port)?.0;
-        Some((side, PortRef { node, port }))
-    };
-    let mut found: Vec<_> = wires
-        .iter()
-        .flat_map(|wire| {
-            [
-                end(shape::Side::Input, &wire.to, &wire.from, &wire.input),
-                end(shape::Side::Output, &wire.from, &wire.to, &wire.output),
-            ]
-        })
-        .flatten()
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
-}
-
 /// The level at which a node is seen.
 fn seen_at(layout: &Layout, id: &str, level: Level) -> Level {
     let own = layout.levels.get(id).and_then(|name| level_of(name));
@@ -232,21 +209,14 @@ fn seen_at(layout: &Layout, id: &str, level: Level) -> Level {
 /// A number that is another one when the picture of a graph may be another one.
 fn key(document: &Document, layout: &Layout, level: Level, inside: Option<&str>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (level_name(level), inside).hash(&mut hasher);
+    (level_name(level), inside, document.wiring()).hash(&mut hasher);
     document.top("layout").map(ToString::to_string).hash(&mut hasher);
-    for (id, node) in document.nodes() {
-        (id, &node.ty.name, node.ty.version, node.inputs.len()).hash(&mut hasher);
-        for (port, links) in &node.inputs {
-            (port, matches!(links, Links::List(_))).hash(&mut hasher);
-            for link in links.iter() {
-                match link {
-                    Link::To { node, port } => (node, port).hash(&mut hasher),
-                    Link::Malformed(_) => 0_u8.hash(&mut hasher),
-                }
+    // Elsewhere a value of a parameter changes nothing in the picture.
+    if level == Level::Detail || layout.levels.values().any(|name| level_of(name) == Some(Level::Detail)) {
+        for (id, node) in document.nodes() {
+            if seen_at(layout, id, level) == Level::Detail {
+                body_lines(node).hash(&mut hasher);
             }
-        }
-        if seen_at(layout, id, level) == Level::Detail {
-            body_lines(node).hash(&mut hasher);
         }
     }
     // Of a drawing that is none, or of types that are no more, it is 0.

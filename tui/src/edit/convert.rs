@@ -71,10 +71,10 @@ pub fn convert(
 ) -> Result<String, EditError> {
     let new = add(document, &way.ty)?;
     let (id, side, port) = one;
-    let end = (way.end.node.as_str(), way.end.port.name.as_str());
+    let end = (way.end.node.as_str(), &*way.end.port.name);
     let (from, to, variadic) = match side {
-        Side::Output => ((id, port.name.as_str()), end, way.end.port.variadic),
-        Side::Input => (end, (id, port.name.as_str()), port.variadic),
+        Side::Output => ((id, &*port.name), end, way.end.port.variadic),
+        Side::Input => (end, (id, &*port.name), port.variadic),
     };
     connect(document, from, (&new, &way.input.name), way.input.variadic)?;
     connect(document, (&new, &way.output.name), to, variadic)?;

@@ -12,7 +12,7 @@
 use graph::{Document, EditError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What `layout` holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,19 +117,18 @@ pub fn change(document: &mut Document, with: impl FnOnce(&mut Layout)) -> Result
     }
 }
 
-/// A node is gone.
-pub(crate) fn forget(document: &mut Document, id: &str) -> Result<(), EditError> {
+/// Nodes are gone.
+pub(crate) fn forget(document: &mut Document, ids: &[String]) -> Result<(), EditError> {
+    let gone: HashSet<&String> = ids.iter().collect();
     change(document, |layout| {
-        layout.pins.remove(id);
-        layout.levels.remove(id);
+        layout.pins.retain(|id, _| !gone.contains(id));
+        layout.levels.retain(|id, _| !gone.contains(id));
         for group in layout.groups.values_mut() {
-            group.nodes.retain(|node| node != id);
+            group.nodes.retain(|id| !gone.contains(id));
         }
         layout.groups.retain(|_, group| !group.nodes.is_empty());
         for note in layout.notes.values_mut() {
-            if note.beside.as_deref() == Some(id) {
-                note.beside = None;
-            }
+            note.beside = note.beside.take().filter(|id| !gone.contains(id));
         }
     })
 }

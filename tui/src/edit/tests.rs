@@ -65,11 +65,11 @@ fn what_is_not_the_only_one_is_not_guessed() {
 #[test]
 fn wires_are_cut_one_by_one() {
     let mut doc = document(r#""a": {"type": "t"}, "b": {"type": "t", "inputs": {"x": ["a.o", "a.p"], "y": "a.o"}}"#);
-    let all = wires(&doc);
-    cut(&mut doc, &all[0]).unwrap();
+    let wire = wires(&doc)[0].wire.owned();
+    cut(&mut doc, &wire).unwrap();
     assert_eq!(doc.node("b").unwrap().inputs["x"].to_json(), json!(["a.p"]));
-    let all = wires(&doc);
-    cut(&mut doc, &all[0]).unwrap();
+    let wire = wires(&doc)[0].wire.owned();
+    cut(&mut doc, &wire).unwrap();
     assert!(!doc.node("b").unwrap().inputs.contains_key("x"));
 }
 
@@ -105,7 +105,7 @@ fn candidates_fit_and_close_no_circle() {
     );
     let catalog = catalog();
     let port = |name: &str, ty: &str| Port {
-        name: name.to_owned(),
+        name: name.into(),
         ty: ty.to_owned(),
         required: false,
         variadic: false,

@@ -79,9 +79,9 @@ impl State {
             .wires
             .iter()
             .filter(|wire| match &port {
-                Some((Side::Input, name)) => wire.to == id && wire.input == *name,
-                Some((Side::Output, name)) => wire.from == id && wire.output == *name,
-                None => wire.to == id || wire.from == id,
+                Some((Side::Input, name)) => wire.enters(&id, name),
+                Some((Side::Output, name)) => wire.leaves(&id, name),
+                None => wire.touches(&id),
             })
             .cloned()
             .collect();
@@ -102,7 +102,7 @@ impl State {
 
     pub(super) fn cut_wires(&mut self) {
         let ids = self.selected();
-        let touches = |wire: &&crate::shape::Wire| ids.contains(&wire.to) || ids.contains(&wire.from);
+        let touches = |wire: &&crate::shape::Wire| ids.iter().any(|id| wire.touches(id));
         let wires: Vec<_> = self.drawing.wires.iter().filter(touches).cloned().collect();
         if wires.is_empty() {
             return self.say("no wires here");

@@ -25,12 +25,7 @@ impl State {
         {
             return self.connect_from(&id, port.0, &port.1);
         }
-        let fed = |port: &Port| {
-            self.drawing
-                .wires
-                .iter()
-                .any(|wire| wire.to == id && wire.input == port.name)
-        };
+        let fed = |port: &Port| self.drawing.wires.iter().any(|wire| wire.enters(&id, &port.name));
         let open: Vec<(Side, Port)> = ports
             .inputs
             .iter()
@@ -54,7 +49,7 @@ impl State {
             _ => {
                 let rows = all.iter().enumerate().map(|(at, (side, port))| Row {
                     value: at.to_string(),
-                    label: port.name.clone(),
+                    label: port.name.to_string(),
                     note: format!("{} {}", if *side == Side::Input { "in" } else { "out" }, port.ty),
                     ..Row::default()
                 });

@@ -112,8 +112,8 @@ impl State {
             let id = self.node()?;
             let mut wires = self.drawing.wires.iter();
             match side {
-                Side::Input => wires.find(|w| w.to == id && w.input == name).map(|w| w.from.clone()),
-                Side::Output => wires.find(|w| w.from == id && w.output == name).map(|w| w.to.clone()),
+                Side::Input => wires.find(|w| w.enters(id, &name)).map(|w| w.from.to_string()),
+                Side::Output => wires.find(|w| w.leaves(id, &name)).map(|w| w.to.to_string()),
             }
         });
         let next = match wired {

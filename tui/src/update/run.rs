@@ -110,9 +110,9 @@ impl State {
             if !further(&id) {
                 continue;
             }
-            for wire in self.drawing.wires.iter().filter(|wire| wire.to == id) {
-                if seen.insert(wire.from.clone()) {
-                    open.push(wire.from.clone());
+            for wire in self.drawing.wires.iter().filter(|wire| *wire.to == *id) {
+                if seen.insert(wire.from.to_string()) {
+                    open.push(wire.from.to_string());
                 }
             }
         }

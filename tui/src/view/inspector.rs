@@ -260,11 +260,11 @@ fn port_rows(state: &State, id: &str) -> Vec<(&'static str, String, Style)> {
             let wires = state.drawing.wires.iter();
             let ends: Vec<String> = match side {
                 Side::Input => wires
-                    .filter(|wire| wire.to == id && wire.input == port.name)
+                    .filter(|wire| wire.enters(id, &port.name))
                     .map(|wire| format!("{}.{}", wire.from, wire.output))
                     .collect(),
                 Side::Output => wires
-                    .filter(|wire| wire.from == id && wire.output == port.name)
+                    .filter(|wire| wire.leaves(id, &port.name))
                     .map(|wire| format!("{}.{}", wire.to, wire.input))
                     .collect(),
             };

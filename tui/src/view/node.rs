@@ -52,8 +52,8 @@ pub(super) fn draw(picture: &Picture<'_>, tile: &Tile, pen: &mut Pen<'_>) {
     let model = &picture.drawing.model;
     let words = match tile.item {
         Item::Node(node) => Words {
-            title: model.nodes[node].id.clone(),
-            kind: model.nodes[node].kind.clone(),
+            title: model.nodes[node].id.to_string(),
+            kind: model.nodes[node].kind.to_string(),
             look: (picture.look)(node),
         },
         Item::Group(group) => folded(picture, group),
@@ -72,7 +72,7 @@ fn stress(picture: &Picture<'_>, item: Item) -> Stress {
         return Stress::Chosen;
     }
     match item {
-        Item::Node(node) if picture.marked.contains(&picture.drawing.model.nodes[node].id) => Stress::Marked,
+        Item::Node(node) if picture.marked.contains(&*picture.drawing.model.nodes[node].id) => Stress::Marked,
         _ => Stress::None,
     }
 }
@@ -362,7 +362,7 @@ fn draw_port(picture: &Picture<'_>, tile: &Tile, port: &PortAt, pen: &mut Pen<'_
         picture.style(Role::Dim)
     };
     let name = if port.nth == 0 {
-        port.name.clone()
+        port.name.to_string()
     } else {
         format!("  {}", port.nth + 1)
     };
