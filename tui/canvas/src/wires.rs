@@ -34,6 +34,11 @@ impl Arms {
         self.0 & other.0 == other.0
     }
 
+    /// On how many sides it goes on.
+    pub const fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+
     /// A number below 16: up 1, right 2, down 4, left 8; an index for tables of glyphs.
     pub const fn bits(self) -> usize {
         self.0 as usize

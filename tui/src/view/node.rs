@@ -152,9 +152,9 @@ fn draw_line(picture: &Picture<'_>, tile: &Tile, words: &Words, stress: Stress, 
         let sign = match (last, row) {
             (None, _) => " ",
             (Some(last), 0) if last == rect.y => glyphs.pick("─", "-"),
-            (Some(_), 0) => glyphs.pick("┬", "+"),
+            (Some(_), 0) => glyphs.pick("┬", "*"),
             (Some(last), _) if p.y == last => glyphs.pick("╯", "+"),
-            _ => glyphs.pick("┤", "+"),
+            _ => glyphs.pick("┤", "*"),
         };
         pen.put(p, sign, joined);
     }

@@ -16,6 +16,8 @@ fn sign(glyphs: Glyphs, arms: Arms, heavy: Arms) -> char {
         let across = arms.has(Arms::LEFT) || arms.has(Arms::RIGHT);
         let along = arms.has(Arms::UP) || arms.has(Arms::DOWN);
         return match (across, along) {
+            // Where it only turns, two arms; where it forks, more.
+            (true, true) if arms.count() > 2 => '*',
             (true, true) => '+',
             (_, true) => '|',
             _ => '-',
@@ -162,7 +164,9 @@ mod tests {
         let fork = Arms::ACROSS.with(Arms::DOWN);
         assert_eq!(sign(Glyphs::Unicode, fork, Arms::ACROSS), '┯');
         assert_eq!(sign(Glyphs::Unicode, fork, fork), '┳');
-        assert_eq!(sign(Glyphs::Ascii, fork, fork), '+');
+        assert_eq!(sign(Glyphs::Ascii, fork, fork), '*');
+        assert_eq!(sign(Glyphs::Ascii, Arms::LEFT.with(Arms::DOWN), Arms::NONE), '+');
+        assert_eq!(sign(Glyphs::Ascii, Arms::ALONG, Arms::NONE), '|');
         assert_eq!(LINES.chars().count(), 81);
     }
 }
