@@ -3,6 +3,7 @@
 use crate::effect::Effect;
 use crate::event::{Event, FileEvent};
 use crate::keymap::Keymap;
+use crate::pace::{FRAME, Pace};
 use crate::session::{How, Session};
 use crate::state::{Dirty, State};
 use crate::survey::Survey;
@@ -20,12 +21,6 @@ mod graphics;
 mod input;
 mod outside;
 mod picture;
-
-/// Frames are at least this far apart.
-const FRAME: Duration = Duration::from_millis(8);
-
-/// Frames that only tell of progress are at least this far apart.
-const PROGRESS: Duration = Duration::from_millis(250);
 
 /// How the editor is started.
 #[derive(Clone, Debug)]
@@ -86,7 +81,7 @@ pub fn run(options: Options) -> io::Result<()> {
         how: options.worker,
         session: None,
         workers: 0,
-        drawn: Instant::now() - PROGRESS,
+        pace: Pace::default(),
         early: Some(Vec::new()),
         anew: false,
         over: false,
@@ -117,7 +112,7 @@ struct App {
     how: How,
     session: Option<Session>,
     workers: usize,
-    drawn: Instant,
+    pace: Pace,
     /// What was done before the graph was read.
     early: Option<Vec<Event>>,
     /// Whether the next frame writes every cell.
@@ -180,12 +175,7 @@ impl App {
 
     /// How long until the next frame; none when there is nothing to draw.
     fn due(&self) -> Option<Duration> {
-        let apart = match self.state.dirty {
-            Dirty::No => return None,
-            Dirty::Progress => PROGRESS,
-            Dirty::Yes => FRAME,
-        };
-        Some(apart.saturating_sub(self.drawn.elapsed()))
+        self.pace.due(self.state.dirty, Instant::now())
     }
 
     fn draw(&mut self) -> io::Result<()> {
@@ -196,7 +186,7 @@ impl App {
         terminal::draw(&mut self.screen, anew, |frame| hits = view::draw(state, frame))?;
         state.hits = hits;
         state.dirty = Dirty::No;
-        self.drawn = Instant::now();
+        self.pace.drawn(Instant::now());
         Ok(())
     }
 

@@ -21,6 +21,7 @@ pub mod journal;
 pub mod keymap;
 pub mod layer;
 pub mod mirror;
+mod pace;
 pub mod regions;
 pub mod runs;
 pub mod scene;
