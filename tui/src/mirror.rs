@@ -2,18 +2,20 @@
 
 use crate::glyph::Mark;
 use indexmap::IndexMap;
-use protocol::{Event, Summary};
+use protocol::Summary;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 
 mod fingerprint;
+mod hear;
 mod series;
+mod status;
 mod words;
 
 pub use fingerprint::{Prints, fingerprints};
 pub use series::Series;
-use words::sentence;
+pub use status::Status;
 pub use words::{seconds_text, summary_text};
 
 /// Lines of log that are kept.
@@ -35,60 +37,6 @@ pub enum Phase {
     Ended,
     /// The worker went away in the middle of it.
     Broken,
-}
-
-/// How far a node is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "snake_case")]
-pub enum Status {
-    /// It will run.
-    #[default]
-    Queued,
-    /// It waits.
-    Waiting {
-        /// For what.
-        why: String,
-    },
-    /// It runs.
-    Running {
-        /// Units done.
-        done: u64,
-        /// Units in all.
-        total: u64,
-        /// A few words.
-        note: String,
-        /// When it began, in milliseconds since 1970.
-        since: u64,
-        /// Units a second, lately.
-        rate: f64,
-        /// When `rate` was measured last, and what was done by then.
-        #[serde(skip)]
-        measured: (u64, u64),
-    },
-    /// It ran.
-    Done {
-        /// How long.
-        seconds: f64,
-    },
-    /// Its results were there.
-    Cached,
-    /// A model that was loaded.
-    Loaded {
-        /// How long it took.
-        seconds: f64,
-    },
-    /// It failed.
-    Failed {
-        /// Why.
-        message: String,
-        /// What to do.
-        help: Option<String>,
-    },
-    /// It was not run.
-    Skipped {
-        /// The node that failed above it.
-        because: Option<String>,
-    },
 }
 
 /// A line of the log.
@@ -255,138 +203,6 @@ impl Mirror {
         }
     }
 
-    /// Takes note of an event. Gives the number and the bytes of a picture that came with it.
-    pub fn hear(&mut self, ask: u64, event: Event, now: u64) -> Option<(u64, Vec<u8>)> {
-        let said = sentence(&event);
-        let key = self.shots;
-        let run = self.by_ask(ask)?;
-        let mut picture = None;
-        match event {
-            Event::RunStarted { nodes } => {
-                run.phase = Phase::Running;
-                run.total = nodes;
-            }
-            Event::Started { node, .. } => {
-                run.nodes.insert(node, running(now));
-            }
-            Event::Reading {
-                node, bytes, of_bytes, ..
-            } => {
-                let share = 100 * bytes / of_bytes.max(1);
-                let why = format!("its files are read: {share} %");
-                run.nodes.insert(node, Status::Waiting { why });
-            }
-            Event::Waiting { node, why } => {
-                run.nodes.insert(node, Status::Waiting { why });
-            }
-            Event::Progress {
-                node,
-                done,
-                total,
-                note,
-            } => {
-                if !matches!(run.nodes.get(&node), Some(Status::Running { .. })) {
-                    run.nodes.insert(node.clone(), running(now));
-                }
-                if let Some(status) = run.nodes.get_mut(&node) {
-                    progress(status, done, total, note, now);
-                }
-            }
-            Event::Metric {
-                node,
-                name,
-                step,
-                value,
-            } => {
-                if let Some(value) = value {
-                    run.series
-                        .entry(format!("{node}.{name}"))
-                        .or_default()
-                        .push(step, value);
-                }
-            }
-            Event::Preview {
-                node,
-                step,
-                note,
-                picture: sent,
-            } => {
-                let title = if note.is_empty() {
-                    format!("step {step}")
-                } else {
-                    format!("step {step}  {note}")
-                };
-                picture = Some((key, sent.png.0));
-                run.add_shot(Shot {
-                    key,
-                    node,
-                    title,
-                    file: None,
-                });
-                self.shots += 1;
-            }
-            Event::Log { .. } => {}
-            Event::Done {
-                node,
-                seconds,
-                files,
-                key,
-            } => {
-                run.keys.insert(node.clone(), key);
-                run.nodes.insert(node.clone(), Status::Done { seconds });
-                self.add_files(ask, &node, files);
-            }
-            Event::Cached { node, files, key, .. } => {
-                run.keys.insert(node.clone(), key);
-                run.nodes.insert(node.clone(), Status::Cached);
-                self.add_files(ask, &node, files);
-            }
-            Event::Older { node } => drop(run.older.insert(node)),
-            Event::Loaded { node, seconds } => {
-                run.nodes.insert(node, Status::Loaded { seconds });
-            }
-            Event::Failed {
-                node, message, help, ..
-            } => {
-                run.nodes.insert(node, Status::Failed { message, help });
-            }
-            Event::Skipped { node, because } => {
-                run.nodes.insert(node, Status::Skipped { because });
-            }
-            Event::RunFinished { summary } => run.summary = Some(summary),
-        }
-        if let Some((node, mark, text)) = said {
-            self.say(now, node.as_deref(), mark, text);
-        }
-        picture
-    }
-
-    fn add_files(&mut self, ask: u64, node: &str, files: Vec<String>) {
-        for file in files {
-            let key = self.shots;
-            let Some(run) = self.by_ask(ask) else {
-                return;
-            };
-            let lower = file.to_lowercase();
-            if [".png", ".jpg", ".jpeg", ".webp"]
-                .iter()
-                .any(|end| lower.ends_with(end))
-            {
-                let title = file.rsplit('/').next().unwrap_or(&file).to_owned();
-                run.add_shot(Shot {
-                    key,
-                    node: node.to_owned(),
-                    title,
-                    file: Some(file.clone()),
-                });
-                self.shots += 1;
-            }
-            if let Some(run) = self.by_ask(ask) {
-                run.files.push((node.to_owned(), file));
-            }
-        }
-    }
-
     /// The worker went away: what ran is marked as failed.
     pub fn broken(&mut self, why: &str) {
         for run in &mut self.runs {
@@ -437,61 +253,10 @@ impl Run {
     }
 }
 
-fn running(now: u64) -> Status {
-    Status::Running {
-        done: 0,
-        total: 0,
-        note: String::new(),
-        since: now,
-        rate: 0.0,
-        measured: (now, 0),
-    }
-}
-
-fn progress(status: &mut Status, now_done: u64, of: u64, words: String, now: u64) {
-    if let Status::Running {
-        done,
-        total,
-        note,
-        rate,
-        measured,
-        ..
-    } = status
-    {
-        let (at, before) = *measured;
-        // A rate over half a second at least, so that it can be read.
-        if now > at + 500 && now_done > before {
-            let fresh = (now_done - before) as f64 * 1000.0 / (now - at) as f64;
-            *rate = if *rate > 0.0 { 0.5 * (*rate + fresh) } else { fresh };
-            *measured = (now, now_done);
-        }
-        (*done, *total, *note) = (now_done, of, words);
-    }
-}
-
-impl Status {
-    /// Seconds until the end, as far as can be told.
-    pub fn eta(&self) -> Option<f64> {
-        match self {
-            Self::Running { done, total, rate, .. } if *rate > 0.0 && total > done => {
-                Some((total - done) as f64 / rate)
-            }
-            _ => None,
-        }
-    }
-
-    /// How much of it is done, from 0 to 1.
-    pub fn share(&self) -> Option<f64> {
-        match self {
-            Self::Running { done, total, .. } if *total > 0 => Some(*done as f64 / *total as f64),
-            _ => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::Event;
 
     fn mirror() -> Mirror {
         let mut mirror = Mirror::default();
