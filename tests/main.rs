@@ -11,6 +11,7 @@ mod support {
     pub(crate) mod installation;
     pub(crate) mod plugin;
     pub(crate) mod project;
+    pub(crate) mod rows;
     pub(crate) mod screen;
     pub(crate) mod scripted;
     pub(crate) mod svg;

@@ -10,11 +10,13 @@
 )]
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-use std::fmt::Write as _;
 use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+
+#[path = "../support/rows.rs"]
+mod rows;
 
 const KEYS: usize = 300;
 
@@ -30,7 +32,7 @@ fn main() {
     std::fs::create_dir_all(&state).unwrap();
     std::fs::write(state.join("tour-seen"), "").unwrap();
     let graph = home.path().join("graph.json");
-    std::fs::write(&graph, text(500)).unwrap();
+    std::fs::write(&graph, rows::graph(500, |_| String::new())).unwrap();
     let program = folder.join("para-tui");
     cold(&program, home.path(), &graph);
     let mut editor = Editor::start(&program, &this, home.path(), &graph);
@@ -247,24 +249,6 @@ fn report_of(what: &str, mut times: Vec<Duration>, of: usize) {
         at(95),
         at(99)
     );
-}
-
-/// Rows of ten nodes, each fed by two of the row before.
-fn text(count: usize) -> String {
-    let mut text = "{ \"paragraph\": 1, \"nodes\": {\n".to_owned();
-    for at in 0..count {
-        let above = |shift: usize| at.checked_sub(10).map(|row| row / 10 * 10 + (at + shift) % 10);
-        let links = [above(0), above(1)].into_iter().flatten();
-        let links: Vec<String> = links.map(|from| format!("\"n{from}.out\"")).collect();
-        let comma = if at + 1 < count { "," } else { "" };
-        writeln!(
-            text,
-            "\"n{at}\": {{ \"type\": \"test/node\", \"inputs\": {{ \"in\": [{}] }} }}{comma}",
-            links.join(", ")
-        )
-        .unwrap();
-    }
-    text + "} }"
 }
 
 /// A worker with one node type, whose runs send an event a millisecond until they are cancelled.

@@ -11,22 +11,9 @@ const CATALOGUE: &str = r#"[{"name":"test/node","version":1,"kind":"step","doc":
     "inputs":[{"name":"in","type":"model","optional":true,"variadic":true,"doc":"In"}],
     "outputs":[{"name":"out","type":"model","doc":"Out"}],"params":[],"plugin":"test"}]"#;
 
-/// Rows of ten nodes, each fed by two of the row before.
+/// Rows of ten nodes of that type.
 pub(crate) fn graph(count: usize) -> String {
-    let mut text = "{ \"paragraph\": 1, \"nodes\": {\n".to_owned();
-    for at in 0..count {
-        let above = |shift: usize| at.checked_sub(10).map(|row| row / 10 * 10 + (at + shift) % 10);
-        let links = [above(0), above(1)].into_iter().flatten();
-        let links: Vec<String> = links.map(|from| format!("\"n{from}.out\"")).collect();
-        let comma = if at + 1 < count { "," } else { "" };
-        let inputs = links.join(", ");
-        writeln!(
-            text,
-            r#""n{at}": {{ "type": "test/node", "inputs": {{ "in": [{inputs}] }} }}{comma}"#
-        )
-        .unwrap();
-    }
-    text + "} }"
+    super::rows::graph(count, |_| String::new())
 }
 
 /// Writes a program that answers as a worker does and, when a run is asked for, tells these events and goes silent. With a

@@ -12,7 +12,6 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use protocol::{Ask, Event as Run, Message, NodeEntry, Reply};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tui::effect::Effect;
@@ -31,23 +30,13 @@ const TYPE: &str = r#"{"name":"test/node","version":1,"kind":"step","doc":"A nod
     "params":[{"name":"seed","type":"integer","default":0,"doc":"Seed"},{"name":"prompt","type":"string","default":"","doc":"Prompt"},
               {"name":"lr","type":"number","default":0.1,"doc":"Rate"}],"plugin":"test"}"#;
 
-/// Rows of ten nodes, each fed by two of the row before.
+#[path = "../../tests/support/rows.rs"]
+mod rows;
+
 fn graph(count: usize) -> String {
-    let mut text = "{ \"paragraph\": 1, \"nodes\": {\n".to_owned();
-    for at in 0..count {
-        let above = |shift: usize| at.checked_sub(10).map(|row| row / 10 * 10 + (at + shift) % 10);
-        let links = [above(0), above(1)].into_iter().flatten();
-        let links: Vec<String> = links.map(|from| format!("\"n{from}.out\"")).collect();
-        let comma = if at + 1 < count { "," } else { "" };
-        let params = format!(r#"{{ "seed": {at}, "prompt": "a photo of number {at}", "lr": 0.001 }}"#);
-        let inputs = links.join(", ");
-        writeln!(
-            text,
-            r#""n{at}": {{ "type": "test/node", "inputs": {{ "in": [{inputs}] }}, "params": {params} }}{comma}"#
-        )
-        .unwrap();
-    }
-    text + "} }"
+    rows::graph(count, |at| {
+        format!(r#""seed": {at}, "prompt": "a photo of number {at}", "lr": 0.001"#)
+    })
 }
 
 struct Editor {
@@ -187,7 +176,7 @@ fn main() {
         ];
         let mut times = vec![Vec::new(); keys.len()];
         for at in 0..10 {
-            editor.event(Event::Key(KeyEvent::new(KeyCode::Char('g'), KeyModifiers::NONE)));
+            editor.char('g');
             editor.char('g');
             for _ in 0..at {
                 editor.char('j');

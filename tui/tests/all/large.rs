@@ -1,28 +1,16 @@
 //! Graphs of hundreds of nodes: the keys do not wait for the picture.
 
 use crate::support::Editor;
-use std::fmt::Write;
 use tui::effect::Effect;
 use tui::event::Event;
 use tui::state::Spot;
 use tui::survey::{LARGE, Surveyed};
 
-/// Rows of ten nodes, each fed by two of the row before.
+#[path = "../../../tests/support/rows.rs"]
+mod rows;
+
 fn graph(count: usize) -> String {
-    let mut text = "{ \"paragraph\": 1, \"nodes\": {\n".to_owned();
-    for at in 0..count {
-        let above = |shift: usize| at.checked_sub(10).map(|row| row / 10 * 10 + (at + shift) % 10);
-        let links = [above(0), above(1)].into_iter().flatten();
-        let links: Vec<String> = links.map(|from| format!("\"n{from}.out\"")).collect();
-        let comma = if at + 1 < count { "," } else { "" };
-        let inputs = links.join(", ");
-        writeln!(
-            text,
-            "\"n{at}\": {{ \"type\": \"test/node\", \"inputs\": {{ \"in\": [{inputs}] }} }}{comma}"
-        )
-        .unwrap();
-    }
-    text + "} }"
+    rows::graph(count, |_| String::new())
 }
 
 fn large() -> Editor {
