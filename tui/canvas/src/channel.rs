@@ -63,22 +63,27 @@ pub(crate) fn route(passages: &[Passage]) -> (Vec<Bend>, i32) {
         })
         .collect();
     let order = sequence(&mut lines, &mut taken);
-    // Farthest track used so far, by row.
-    let mut used: BTreeMap<i32, i32> = BTreeMap::new();
-    for line in &lines {
-        for row in line.passage.rights.iter().chain([&line.passage.left]) {
-            used.insert(*row, -1);
-        }
-    }
+    let of = |line: &Line| {
+        line.passage
+            .rights
+            .iter()
+            .copied()
+            .chain([line.passage.left])
+            .collect::<Vec<i32>>()
+    };
+    let mut rows: Vec<i32> = lines.iter().flat_map(of).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    // The first track right of all that are used so far, by row.
+    let mut free: Vec<i32> = vec![0; rows.len()];
     let mut tracks = 0;
     let mut first: Vec<i32> = vec![0; passages.len()];
     for at in order {
         let line = &lines[at];
-        let rows = line.passage.top()..=line.passage.bottom();
-        let track = used.range(rows.clone()).map(|(_, track)| track + 1).max().unwrap_or(0);
-        for (_, used) in used.range_mut(rows) {
-            *used = track;
-        }
+        let top = rows.partition_point(|row| *row < line.passage.top());
+        let below = rows.partition_point(|row| *row <= line.passage.bottom());
+        let track = free[top..below].iter().copied().max().unwrap_or(0);
+        free[top..below].fill(track + 1);
         tracks = tracks.max(track + 1);
         if line.second {
             bends[line.net] = Bend::Twice(first[line.net], line.passage.left, track);
@@ -189,15 +194,16 @@ fn preferences(lines: &[Line]) -> Vec<i64> {
     let mut order: Vec<usize> = (0..lines.len()).collect();
     order.sort_by_key(|at| (key(&lines[*at]), *at));
     if lines.len() <= PAIRS {
-        let gain: Vec<Vec<i64>> = lines
-            .iter()
-            .map(|a| {
-                let cost = |b: &Line| {
-                    a.passage.crossings_before(&b.passage) as i64 - b.passage.crossings_before(&a.passage) as i64
-                };
-                lines.iter().map(cost).collect()
-            })
-            .collect();
+        let mut gain: Vec<Vec<i64>> = vec![vec![0; lines.len()]; lines.len()];
+        for (at, Line { passage: a, .. }) in lines.iter().enumerate() {
+            for (other, Line { passage: b, .. }) in lines[..at].iter().enumerate() {
+                // Lines that share no row cross nothing of each other.
+                if a.top() < b.bottom() && b.top() < a.bottom() {
+                    let cost = a.crossings_before(b) as i64 - b.crossings_before(a) as i64;
+                    (gain[at][other], gain[other][at]) = (cost, -cost);
+                }
+            }
+        }
         improve(&mut order, &gain);
     }
     let mut place = vec![0; lines.len()];

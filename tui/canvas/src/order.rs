@@ -97,7 +97,7 @@ fn author(seen: &Visible, layers: &Layers, entry: usize) -> (usize, i32, bool) {
 }
 
 /// Sorts a column by keys within the pieces, with the members of an open group side by side.
-fn arrange(seen: &Visible, layers: &Layers, column: &mut Vec<usize>, keys: &[f64]) {
+fn arrange(seen: &Visible, layers: &Layers, column: &mut [usize], keys: &[f64]) {
     let group = |entry: usize| match layers.entries[entry].cell {
         Cell::Face(face) => seen.faces[face].group,
         Cell::Lane(_) => None,
@@ -118,17 +118,19 @@ fn arrange(seen: &Visible, layers: &Layers, column: &mut Vec<usize>, keys: &[f64
         let own = group(column[at]).and_then(|group| of_groups.iter().find(|(known, ..)| *known == group));
         own.map_or((keys[at], None), |(group, sum, n)| (sum / n, Some(*group)))
     };
-    let mut sorted: Vec<usize> = (0..column.len()).collect();
-    sorted.sort_by(|a, b| {
-        let piece = |at: usize| layers.entries[column[at]].piece;
-        let (x, y) = (outer(*a), outer(*b));
-        piece(*a)
-            .cmp(&piece(*b))
-            .then(x.0.total_cmp(&y.0))
-            .then(x.1.cmp(&y.1))
-            .then(keys[*a].total_cmp(&keys[*b]))
+    let mut sorted: Vec<_> = (0..column.len())
+        .map(|at| {
+            let (mean, group) = outer(at);
+            (layers.entries[column[at]].piece, mean, group, keys[at], column[at])
+        })
+        .collect();
+    sorted.sort_by(|x, y| {
+        let by_place = x.0.cmp(&y.0).then(x.1.total_cmp(&y.1));
+        by_place.then(x.2.cmp(&y.2)).then(x.3.total_cmp(&y.3))
     });
-    *column = sorted.into_iter().map(|at| column[at]).collect();
+    for (place, (.., entry)) in column.iter_mut().zip(sorted) {
+        *place = entry;
+    }
 }
 
 /// Where each entry would be if each column were stacked from its top: what crossings are counted by.
