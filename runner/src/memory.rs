@@ -55,6 +55,8 @@ struct Inner {
     reserved: u64,
     /// Steps that execute, and whether they wait for room.
     guests: HashMap<u64, bool>,
+    /// How many threads wait for a change.
+    waiting: usize,
     clock: u64,
     next_guest: u64,
 }
@@ -73,8 +75,9 @@ pub struct Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.memory.lock().guests.remove(&self.guest);
-        self.memory.changed.notify_all();
+        let mut inner = self.memory.lock();
+        inner.guests.remove(&self.guest);
+        self.memory.wake(&inner);
     }
 }
 
@@ -88,8 +91,9 @@ pub struct Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.memory.lock().reserved -= self.bytes;
-        self.memory.changed.notify_all();
+        let mut inner = self.memory.lock();
+        inner.reserved -= self.bytes;
+        self.memory.wake(&inner);
     }
 }
 
@@ -107,8 +111,9 @@ impl Promise for Reservation {
             return;
         }
         self.bytes -= less;
-        self.memory.lock().reserved -= less;
-        self.memory.changed.notify_all();
+        let mut inner = self.memory.lock();
+        inner.reserved -= less;
+        self.memory.wake(&inner);
     }
 }
 
@@ -120,8 +125,9 @@ pub struct AtHand {
 
 impl Drop for AtHand {
     fn drop(&mut self) {
-        self.memory.lock().results -= self.bytes;
-        self.memory.changed.notify_all();
+        let mut inner = self.memory.lock();
+        inner.results -= self.bytes;
+        self.memory.wake(&inner);
     }
 }
 
@@ -133,8 +139,9 @@ struct Making<'a> {
 
 impl Drop for Making<'_> {
     fn drop(&mut self) {
-        self.memory.lock().making.remove(self.key);
-        self.memory.changed.notify_all();
+        let mut inner = self.memory.lock();
+        inner.making.remove(self.key);
+        self.memory.wake(&inner);
     }
 }
 
@@ -226,9 +233,19 @@ impl Memory {
         Ok(values)
     }
 
-    fn pause<'a>(&self, inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
+    fn pause<'a>(&self, mut inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
+        inner.waiting += 1;
         let woken = self.changed.wait_timeout(inner, LOOK);
-        woken.map_or_else(|e| e.into_inner().0, |(inner, _)| inner)
+        let mut inner = woken.map_or_else(|e| e.into_inner().0, |(inner, _)| inner);
+        inner.waiting -= 1;
+        inner
+    }
+
+    /// Something changed. The system is asked only if somebody waits: most nodes are done sooner than it answers.
+    fn wake(&self, inner: &Inner) {
+        if inner.waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
     fn keep(&self, key: &str, values: Vec<Value>) {
@@ -256,9 +273,10 @@ impl Memory {
     /// A run needs a model no more.
     pub fn release(&self, key: &str) {
         if !self.lasting {
-            let dropped = self.lock().remove(key);
-            drop(dropped);
-            self.changed.notify_all();
+            let mut inner = self.lock();
+            let dropped = inner.remove(key);
+            self.wake(&inner);
+            drop((inner, dropped));
         }
     }
 
