@@ -6,14 +6,14 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 /// More than one of the trainings takes with the model, less than both.
-const BUDGET: u64 = 470_000_000;
+const BUDGET: u64 = 430_000_000;
 
 /// Two trainings with much in flight, which know nothing of each other.
 fn two_trainings(workspace: &Workspace) {
     let train = |name: &str, seed: u64| {
         format!(
             r#""{name}": {{ "type": "para/train", "inputs": {{ "model": "base.model", "text": "base.text", "vae": "base.vae", "images": "dogs.images" }},
-            "params": {{ "prompt": "a sks dog", "rank": 2, "steps": 3, "batch": 16, "seed": {seed}, "checkpoint": "none" }} }}"#
+            "params": {{ "prompt": "a sks dog", "rank": 2, "steps": 4, "batch": 16, "seed": {seed}, "checkpoint": "none" }} }}"#
         )
     };
     let nodes = format!(
@@ -74,8 +74,16 @@ fn two_large_steps_stay_under_a_budget_for_one() {
     two_trainings(&workspace);
     // What the program takes by itself: it loads no model here.
     let (_, program) = measured(&workspace, &["--target", "dogs"]);
-    let (free, without) = measured(&workspace, &[]);
-    assert!(!waited(&free));
+    // On a busy machine the two may not be at their most at once, the first time.
+    let mut without = 0;
+    for _ in 0..4 {
+        let (free, peak) = measured(&workspace, &[]);
+        assert!(!waited(&free));
+        without = peak.max(without);
+        if without - program > BUDGET {
+            break;
+        }
+    }
     assert!(
         without - program > BUDGET,
         "together they take only {} MB, so this shows nothing",
