@@ -58,7 +58,9 @@ mod editor {
     mod crash;
     mod demo;
     mod outside;
+    mod plugins;
     mod previews;
+    mod remote;
     mod starting;
     mod terminal;
     mod watching;

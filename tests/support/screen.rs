@@ -1,6 +1,6 @@
 //! The built editor behind a pseudoterminal, and what a terminal would show of it.
 
-use super::workspace::{Workspace, target};
+use super::workspace::{Workspace, rust, target};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use std::io::{Read, Write};
 use std::num::NonZero;
@@ -77,6 +77,14 @@ impl Screen {
     /// Starts `para-tui` on a terminal that says nothing of itself.
     pub(crate) fn silent(workspace: &Workspace, args: &[&str], size: (u16, u16)) -> Self {
         Self::open(workspace, &target().join("para-tui"), args, size, &[])
+    }
+
+    /// As [`Self::start`], with a worker that can compile.
+    pub(crate) fn compiling(workspace: &Workspace, args: &[&str], size: (u16, u16)) -> Self {
+        let args: Vec<&str> = ["--no-pictures"].iter().chain(args).copied().collect();
+        let rust = rust();
+        let variables: Vec<(&str, &str)> = rust.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Self::open(workspace, &target().join("para-tui"), &args, size, &variables)
     }
 
     /// Starts a shell.

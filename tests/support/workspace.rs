@@ -88,12 +88,7 @@ impl Workspace {
     /// `para` with these arguments, able to compile: with the surrounding Rust and git, but nothing of a network.
     pub(crate) fn compiling(&self, args: &[&str]) -> Command {
         let mut command = self.command(args);
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("CARGO", env!("CARGO")).env("CARGO_NET_OFFLINE", "true");
-        let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-        for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
-            command.env(name, std::env::var_os(name).unwrap_or_else(|| home.join(folder).into()));
-        }
+        command.envs(rust());
         command
     }
 
@@ -232,4 +227,23 @@ pub(crate) fn snapshot(folder: &str, name: &str, text: &str) {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+/// Where the surrounding Rust is; nothing of a network.
+pub(crate) fn rust() -> Vec<(&'static str, String)> {
+    let of = |name: &str| std::env::var(name);
+    let home = PathBuf::from(of("HOME").unwrap_or_default());
+    let folder = |name, folder| {
+        (
+            name,
+            of(name).unwrap_or_else(|_| home.join(folder).to_string_lossy().into_owned()),
+        )
+    };
+    vec![
+        ("PATH", of("PATH").unwrap_or_default()),
+        ("CARGO", env!("CARGO").to_owned()),
+        ("CARGO_NET_OFFLINE", "true".to_owned()),
+        folder("CARGO_HOME", ".cargo"),
+        folder("RUSTUP_HOME", ".rustup"),
+    ]
 }

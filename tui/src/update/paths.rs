@@ -10,7 +10,8 @@ use tui_input::Input;
 impl State {
     /// A file or folder, from the worker's machine.
     pub(super) fn open_path(&mut self, node: String, param: Box<Param>, now: &str) {
-        let title = format!("{node} · {}", param.name);
+        let place = if self.remote { ", on the worker's machine" } else { "" };
+        let title = format!("{node} · {}{place}", param.name);
         let mut picker = Picker::new(Purpose::Path { node, param }, title, Vec::new());
         picker.input = Input::new(now.to_owned());
         "nothing here by that name; Enter takes the path as typed".clone_into(&mut picker.empty);

@@ -107,7 +107,7 @@ impl State {
                 build,
             } => {
                 self.plugins = plugins;
-                self.reloaded(&changed, build.as_ref());
+                self.reloaded(&changed, build.as_ref(), message.id.is_some());
                 for refusal in refused {
                     self.bad(format!("{}: {}; {}", refusal.file, refusal.reason, refusal.help));
                 }
@@ -149,14 +149,21 @@ impl State {
         }
     }
 
-    fn reloaded(&mut self, changed: &[String], build: Option<&Build>) {
+    /// Node crates were looked at, because they were `asked` to be or changed on disk.
+    fn reloaded(&mut self, changed: &[String], build: Option<&Build>, asked: bool) {
+        let was_broken = self.build_problems.iter().any(|problem| problem.error);
         self.build_problems = build.map(build_problems).unwrap_or_default();
         if self.build_problems.iter().any(|problem| problem.error) {
             self.tab = Tab::Problems;
             return self.bad("a node crate does not build; what was loaded stays");
         }
         if changed.is_empty() {
-            return self.say("node crates: nothing new");
+            if was_broken {
+                self.say("node crates build again; nothing else is new");
+            } else if asked {
+                self.say("node crates: nothing new");
+            }
+            return;
         }
         let when = if self.mirror.open().next().is_some() {
             "; what runs ends with the old code"

@@ -7,6 +7,7 @@ mod keeping;
 mod keys;
 mod large;
 mod panics;
+mod plugins;
 mod random;
 mod screens;
 mod support;
