@@ -28,9 +28,18 @@ fn a_terminal_that_never_answers_is_not_waited_for() {
 }
 
 #[test]
-fn a_list_of_types_is_open_before_the_types_are_known() {
+fn types_are_chosen_before_they_are_known() {
     let workspace = Workspace::new();
     let mut screen = Screen::silent(&workspace, &["fox.json"], (120, 36));
     screen.type_text("addim").sees("add a node").sees("sample/ddim");
     screen.press("enter").sees("ddim sample/ddim");
+    // All in one go: what takes a type waits until there are some.
+    let mut screen = Screen::silent(&workspace, &["wolf.json"], (120, 36));
+    screen.send(b"addim\rodecode\r");
+    screen.sees("ddim sample/ddim").sees("decode vae/decode");
+    // A worker that says nothing keeps nobody.
+    let mut screen = Screen::silent(&workspace, &["--worker", "sleep 600", "hare.json"], (120, 36));
+    screen.send(b"addim\rodecode\r");
+    screen.sees("the node types are on their way").press("esc").settle();
+    screen.press("?").sees("All actions, with their keys");
 }

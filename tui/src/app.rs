@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+mod early;
 mod files;
 mod graphics;
 mod input;
@@ -82,7 +83,7 @@ pub fn run(options: Options) -> io::Result<()> {
         session: None,
         workers: 0,
         pace: Pace::default(),
-        early: Some(Vec::new()),
+        early: early::Early::default(),
         anew: false,
         over: false,
     };
@@ -113,8 +114,7 @@ struct App {
     session: Option<Session>,
     workers: usize,
     pace: Pace,
-    /// What was done before the graph was read.
-    early: Option<Vec<Event>>,
+    early: early::Early,
     /// Whether the next frame writes every cell.
     anew: bool,
     over: bool,
@@ -201,21 +201,18 @@ impl App {
             }
             self.session = None;
         }
-        // What is done before the graph was read is meant for it.
-        if let Some(early) = &mut self.early {
-            match &event {
-                Event::Key(_) | Event::Mouse(_) | Event::Paste(_) => {
-                    early.push(event);
-                    return Ok(());
-                }
-                Event::File(FileEvent::Opened { .. } | FileEvent::Failed(_)) => {
-                    let early = self.early.take().unwrap_or_default();
-                    self.take(event)?;
-                    return early.into_iter().try_for_each(|event| self.take(event));
-                }
-                _ => {}
-            }
+        if self.early.holds(&event, &self.state) {
+            return Ok(());
         }
+        self.follow(event)?;
+        while let Some(event) = self.early.next(&self.state) {
+            self.follow(event)?;
+        }
+        Ok(())
+    }
+
+    /// Takes an event whose time has come.
+    fn follow(&mut self, event: Event) -> io::Result<()> {
         let effects = self.state.update(event, now());
         effects.into_iter().try_for_each(|effect| self.perform(effect))
     }

@@ -3,6 +3,7 @@
 use super::Purpose;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
+use std::cmp::Reverse;
 use tui_input::Input;
 
 /// A row of a list.
@@ -18,6 +19,8 @@ pub struct Row {
     pub right: String,
     /// What is said of it when it is chosen.
     pub page: Vec<String>,
+    /// Of rows that match equally well, the heavier one comes first.
+    pub weight: usize,
 }
 
 /// A list with a filter.
@@ -112,7 +115,8 @@ impl Picker {
             places.dedup();
             found.push((score, at, places));
         }
-        found.sort_by_key(|(score, at, _)| (std::cmp::Reverse(*score), *at));
+        let weight = |at: usize| self.rows.get(at).map_or(0, |row| row.weight);
+        found.sort_by_key(|(score, at, _)| (Reverse((*score, weight(*at))), *at));
         self.shown = found.into_iter().map(|(_, at, places)| (at, places)).collect();
     }
 
@@ -159,6 +163,16 @@ mod tests {
         assert_eq!(list.shown.len(), 2);
         list.step(-1);
         assert_eq!(list.chosen().unwrap().value, "image/grid");
+    }
+
+    #[test]
+    fn of_equal_matches_the_heavier_comes_first() {
+        let mut list = picker(&[("lora/train", ""), ("para/train", ""), ("train/lora", "")]);
+        list.rows[1].weight = 1;
+        list.input = Input::from("train".to_owned());
+        list.filter();
+        let order: Vec<&str> = list.shown.iter().map(|(at, _)| list.rows[*at].value.as_str()).collect();
+        assert_eq!(order, ["train/lora", "para/train", "lora/train"]);
     }
 
     #[test]

@@ -39,18 +39,60 @@ impl State {
         self.push_list(picker);
     }
 
-    /// Types that could be fed by `after` or feed `before`.
+    /// Types that could be fed by `after` or feed `before`. They are listed by name.
     fn add_rows(&self, after: &[String], before: &[String]) -> Vec<Row> {
         let suits = |ty: &NodeType| {
             let fed = |id: &String| self.type_of(id).is_some_and(|source| edit::suits(ty, source, true));
             let feeds = |id: &String| self.type_of(id).is_some_and(|target| edit::suits(ty, target, false));
             (after.is_empty() || after.iter().any(fed)) && (before.is_empty() || before.iter().any(feeds))
         };
-        self.catalog
+        let weigh = self.weigh(after, before);
+        let rows = self.catalog.iter().filter(|ty| suits(ty));
+        rows.map(|ty| Row {
+            weight: weigh(ty),
+            ..type_row(ty)
+        })
+        .collect()
+    }
+
+    /// How types are ordered that match what is typed equally well: first what gives something that is needed below, then what
+    /// lacks the fewest inputs, then families that the graph uses, then large families.
+    fn weigh(&self, after: &[String], before: &[String]) -> impl Fn(&NodeType) -> usize {
+        let needed = |id: &String| {
+            let (node, ty) = (self.document.node(id), self.type_of(id));
+            let inputs = ty.into_iter().flat_map(|ty| &ty.inputs);
+            inputs
+                .filter(move |input| !input.optional && node.is_some_and(|node| !node.inputs.contains_key(&input.name)))
+        };
+        let needed: Vec<String> = before.iter().flat_map(needed).map(|input| input.ty.clone()).collect();
+        let given = after
             .iter()
-            .filter(|ty| suits(ty))
-            .map(|ty| type_row(ty))
-            .collect()
+            .filter_map(|id| self.type_of(id))
+            .flat_map(|ty| &ty.outputs);
+        let given: Vec<String> = given.map(|output| output.ty.clone()).collect();
+        let used: Vec<String> = self
+            .document
+            .nodes()
+            .values()
+            .map(|node| family(&node.ty.name).to_owned())
+            .collect();
+        let all: Vec<String> = self.catalog.iter().map(|ty| family(&ty.name).to_owned()).collect();
+        move |ty| {
+            let feeds = ty.outputs.iter().any(|output| needed.contains(&output.ty));
+            let lacks = ty
+                .inputs
+                .iter()
+                .filter(|input| !input.optional && !given.contains(&input.ty))
+                .count();
+            let count = |all: &[String]| all.iter().filter(|other| *other == family(&ty.name)).count().min(99);
+            usize::from(feeds) * 1_000_000 + (99 - lacks.min(99)) * 10_000 + count(&used) * 100 + count(&all)
+        }
+    }
+
+    /// Whether a list of node types is open that are still to come.
+    pub(crate) fn awaits_types(&self) -> bool {
+        let listed = |layer: &Layer| matches!(layer, Layer::List(list) if matches!(list.purpose, Purpose::Add { .. }));
+        !self.knows_types && self.worker == Worker::Starting && self.layers.last().is_some_and(listed)
     }
 
     /// The worker told the node types: a list of them that is open has them now.
@@ -72,6 +114,11 @@ impl State {
             list.filter();
         }
     }
+}
+
+/// `para` of `para/train`.
+fn family(ty: &str) -> &str {
+    ty.split_once('/').map_or(ty, |(family, _)| family)
 }
 
 /// A node type as a row, with its page.
@@ -123,5 +170,6 @@ pub(super) fn type_row(ty: &NodeType) -> Row {
             types(ty.outputs.iter().map(|port| port.ty.as_str()).collect())
         ),
         page,
+        weight: 0,
     }
 }

@@ -26,7 +26,7 @@ impl State {
             label: row.name.to_owned(),
             note: row.doc.to_owned(),
             right: self.keymap.keys_of(Mode::Anywhere, verb).unwrap_or_default(),
-            page: Vec::new(),
+            ..Row::default()
         }
     }
 
@@ -50,7 +50,7 @@ impl State {
                 label: crate::keymap::written(&binding.keys),
                 note: row.doc.to_owned(),
                 right: row.name.to_owned(),
-                page: Vec::new(),
+                ..Row::default()
             }
         });
         self.push_list(Picker::new(Purpose::Action { typed: false }, "keys", rows.collect()));

@@ -1,8 +1,10 @@
 //! What the worker says.
 
+use crate::action::Verb;
 use crate::effect::Effect;
 use crate::event::Gone;
 use crate::glyph::Mark;
+use crate::keymap::Mode;
 use crate::mirror::Phase;
 use crate::regions::Tab;
 use crate::state::{Asked, Dirty, Problem, State, Worker};
@@ -71,7 +73,7 @@ impl State {
                         run.summary = Some(summary.clone());
                     }
                     self.run_ended(ask);
-                    let text = crate::mirror::summary_text(&summary);
+                    let text = crate::mirror::summary_text(&summary) + &self.where_pictures_are(ask);
                     if summary.failed > 0 {
                         self.bad(text);
                     } else {
@@ -120,6 +122,18 @@ impl State {
             }
             Reply::Checked { .. } | Reply::File { .. } => {}
         }
+    }
+
+    /// Where to look for the pictures of a run, if they are not on the screen.
+    fn where_pictures_are(&self, ask: u64) -> String {
+        let mut runs = self.mirror.runs.iter();
+        let made = runs.any(|run| run.ask == ask && run.sheet == self.sheet && !run.shots.is_empty());
+        if !made || !crate::regions::inside(self.regions().preview).is_empty() {
+            return String::new();
+        }
+        let keys = self.keymap.keys_of(Mode::Anywhere, Verb::PanePreview);
+        keys.map(|keys| format!("; {keys} shows what was drawn"))
+            .unwrap_or_default()
     }
 
     fn catalogue_came(&mut self, nodes: Vec<NodeEntry>) {

@@ -60,6 +60,10 @@ pub(super) fn draw(state: &State, area: Rect, buf: &mut Buffer, hits: &mut HitMa
         } else {
             "The graph is being laid out."
         };
+        if state.tour.is_some() && inner.height < 20 {
+            // The tour is there instead.
+            return;
+        }
         let lines = wrap(words, usize::from(inner.width));
         let place = middle(inner, 54, lines.len() as u16);
         for (line, y) in lines.iter().zip(place.y..place.bottom()) {

@@ -3,6 +3,7 @@
 use crate::support::Editor;
 use graph::{Catalog, check, parse};
 use protocol::Ask;
+use tui::layer::Layer;
 
 /// Everything that the graph lacks, as the engine would say it.
 fn errors(editor: &Editor) -> Vec<String> {
@@ -170,4 +171,26 @@ fn when_nothing_fits_the_reason_is_said() {
         "{}",
         editor.screen()
     );
+}
+
+#[test]
+fn of_types_that_match_as_well_the_one_that_is_meant_comes_first() {
+    let first = |nodes: &str, keys: &str, typed: &str| {
+        let mut editor = Editor::new(120, 36);
+        editor.open(&format!(r#"{{ "paragraph": 1, "nodes": {{ {nodes} }} }}"#));
+        editor.press(keys).type_text(typed);
+        let Some(Layer::List(list)) = editor.state.layers.last() else {
+            panic!("no list");
+        };
+        list.chosen().unwrap().value.clone()
+    };
+    // Of the larger family; of one that the graph uses.
+    assert_eq!(first("", "a", "train"), "para/train");
+    assert_eq!(first(r#""a": { "type": "lora/apply" }"#, "a", "train"), "lora/train");
+    // What lacks the fewest inputs.
+    assert_eq!(first("", "a", "encode"), "text/encode");
+    assert_eq!(first(r#""a": { "type": "load/images" }"#, "o", "encode"), "vae/encode");
+    // What gives what is needed rather than what could be.
+    let drawn = r#""v": { "type": "vae/decode" }, "d": { "type": "sample/ddim" }"#;
+    assert_eq!(first(drawn, "/ d enter O", "encode"), "text/encode");
 }
