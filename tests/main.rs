@@ -59,6 +59,7 @@ mod editor {
     mod demo;
     mod outside;
     mod plugins;
+    mod pointing;
     mod previews;
     mod remote;
     mod starting;

@@ -74,6 +74,11 @@ fn edits_survive_a_killed_editor() {
     assert!(!kept.contains("renamed"), "the file is written when asked to");
     let mut again = Screen::start(&workspace, &["hello.json"], (120, 36));
     again.until("it asks", |text| text.contains("1 unsaved change"));
+    again.press("d").sees("unsaved changes").sees("- ").sees("+ ");
+    let contents = again.contents();
+    let told = |sign: &str, name: &str| contents.lines().any(|line| line.contains(sign) && line.contains(name));
+    assert!(told("- ", "\"base\"") && told("+ ", "\"renamed\""), "{contents}");
+    again.press("esc").sees("take the unsaved changes?");
     again
         .press("y")
         .until("the edit is back", |text| text.contains("renamed load/model"));

@@ -106,6 +106,10 @@ fn two_subjects_from_an_empty_canvas_to_a_run_in_120_keys() {
     let mut demo = Demo::new(&workspace, (120, 36));
     demo.build();
     demo.press("R");
+    assert!(demo.keys <= 120, "{} keys", demo.keys);
+    let readme = std::fs::read_to_string(project::root().join("README.md")).unwrap();
+    let told = format!("takes {} keys", demo.keys);
+    assert!(readme.contains(&told), "README.md does not say \"{told}\"");
     demo.screen
         .until("a training runs", |text| text.contains("▶ run") && text.contains('%'));
     if demo.frames {
@@ -124,7 +128,6 @@ fn two_subjects_from_an_empty_canvas_to_a_run_in_120_keys() {
         demo.screen.settle();
         demo.shot("done", false);
     }
-    assert!(demo.keys <= 120, "{} keys", demo.keys);
     demo.press("ctrl-s");
     demo.screen
         .until("it is saved", |_| workspace.path("graphs/two.json").exists());

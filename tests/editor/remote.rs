@@ -22,7 +22,7 @@ fn files_of_parameters_runs_and_pictures_are_the_other_machines_and_graphs_are_h
     let workspace = Workspace::new();
     let worker = ssh(&workspace);
     std::fs::create_dir_all(workspace.path("far/far-pictures")).unwrap();
-    let picture = image::RgbImage::from_fn(16, 16, |x, _| image::Rgb([x as u8 * 16, 90, 40]));
+    let picture = image::RgbImage::from_fn(16, 16, |x, y| image::Rgb([x as u8 * 16, y as u8 * 16, 40]));
     picture.save(workspace.path("far/far-pictures/one.png")).unwrap();
     workspace.write("near.json", "{ \"paragraph\": 1, \"nodes\": {} }");
     let mut screen = Screen::start(&workspace, &["--worker", &worker, "new.json"], (120, 36));
@@ -50,7 +50,7 @@ fn files_of_parameters_runs_and_pictures_are_the_other_machines_and_graphs_are_h
     screen.press("esc").settle();
     let written = workspace.path("far/out/image_00001.png");
     screen.press("R").until("the picture is there", |_| written.is_file());
-    screen.sees("preview  save").sees("▀");
+    screen.sees("preview  save").sees("▄");
     let saved = workspace.path("graphs/new.json");
     screen.press("ctrl-s").until("the graph is here", |_| saved.is_file());
     assert!(!workspace.path("far/new.json").exists() && !workspace.path("graphs/out").exists());

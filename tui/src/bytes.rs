@@ -80,6 +80,8 @@ impl Bytes {
         let key = |code, modifiers| Event::Key(KeyEvent::new(code, modifiers));
         match self.unit.as_slice() {
             [ESC] if !last => return Look::Wait,
+            // What was typed before the terminal was taken over has line feeds: Enter is meant.
+            [b'\n'] => return Look::Event(key(KeyCode::Enter, KeyModifiers::NONE)),
             [ESC, ESC] => return Look::Before(key(KeyCode::Esc, KeyModifiers::NONE)),
             [ESC, b'_'] if !last || self.asked => return Look::Wait,
             [ESC, b'_', b'G', .., ESC, b'\\'] => return Look::Answer,
@@ -144,6 +146,7 @@ mod tests {
             ("é".as_bytes(), plain("Char('é')")),
             (b"\x1b", plain("Esc")),
             (b"\r", plain("Enter")),
+            (b"\n", plain("Enter")),
             (b"\t", plain("Tab")),
             (b"\x7f", plain("Backspace")),
             (b"\x03", with("CONTROL", "Char('c')")),
