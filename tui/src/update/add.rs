@@ -92,7 +92,7 @@ impl State {
     /// Whether a list of node types is open that are still to come.
     pub(crate) fn awaits_types(&self) -> bool {
         let listed = |layer: &Layer| matches!(layer, Layer::List(list) if matches!(list.purpose, Purpose::Add { .. }));
-        !self.knows_types && self.worker == Worker::Starting && self.layers.last().is_some_and(listed)
+        !self.knows_types && !matches!(self.worker, Worker::Gone { .. }) && self.layers.last().is_some_and(listed)
     }
 
     /// The worker told the node types: a list of them that is open has them now.
