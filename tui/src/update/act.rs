@@ -194,6 +194,7 @@ impl State {
         }
         self.toast = None;
         if self.tour.take().is_some() {
+            self.outbox.push(Effect::TourSeen);
             return;
         }
         if self.zoom != Zoom::Normal {

@@ -472,3 +472,13 @@ fn the_tour_goes_on_as_one_does_what_it_says() {
     assert_eq!(editor.state.tour, None);
     assert!(editor.effects.iter().any(|effect| matches!(effect, Effect::TourSeen)));
 }
+
+#[test]
+fn a_tour_that_is_ended_does_not_come_back() {
+    let mut editor = Editor::new(120, 36);
+    editor.press("space t");
+    assert_eq!(editor.state.tour, Some(0));
+    editor.press("esc");
+    assert_eq!(editor.state.tour, None);
+    assert!(editor.effects.iter().any(|effect| matches!(effect, Effect::TourSeen)));
+}
