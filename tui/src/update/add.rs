@@ -17,7 +17,6 @@ impl State {
                 let help = near.map(|near| format!(": did you mean {near}?")).unwrap_or_default();
                 return self.bad(format!("no node type {ty}{help}"));
             }
-            let (after, before) = (after, before);
             return self.add(ty, &after, &before);
         }
         if let (false, Worker::Gone { how }) = (self.knows_types, &self.worker) {
